@@ -1,0 +1,29 @@
+"""Each loss's own gradient on the shared tensors, in one backward pass a loss."""
+
+from collections.abc import Iterator, Sequence
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+def rows(losses: Float[Tensor, " P"], shared: Sequence[Tensor]) -> Iterator[list[Tensor | None]]:
+    """For each loss in turn, its gradient on each of `shared`; None where it does not reach.
+
+    All other parameters gather their plain gradients in `.grad` on the way, so P passes do the work of P + 1.
+    `.grad` of the shared tensors is left as it was; the graph is freed after the last row.
+    """
+    prior = [tensor.grad for tensor in shared]
+    for place in range(len(losses)):
+        for tensor in shared:
+            tensor.grad = None
+        losses[place].backward(retain_graph=place + 1 < len(losses))  # type: ignore[no-untyped-call]
+        row = [tensor.grad for tensor in shared]
+        if place + 1 == len(losses):
+            for tensor, grad in zip(shared, prior, strict=True):
+                tensor.grad = grad
+        yield row
+
+
+def leave(tensor: Tensor, grad: Tensor) -> None:
+    """Add `grad` to what `tensor.grad` holds."""
+    tensor.grad = grad if tensor.grad is None else tensor.grad + grad
