@@ -1,0 +1,76 @@
+"""A count, such as units sold in each of the next weeks: its expected value for each period."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from banyan import metrics
+from banyan.tasks import Task
+from banyan.tasks._figures import rows
+from banyan.tasks._head import clean, head, seen_mean
+from banyan.types import Array, Candidates, Target
+
+REACH = 15.0  # |ln(mean / training mean)| stays below this
+SMALLEST = 1e-4  # of the dispersion: below it the negative binomial is a Poisson for every purpose
+
+
+class Count(Task):
+    """Negative binomial with a log link and one dispersion for each period (NB2: Cameron and Trivedi, 1986).
+
+    Raw (B, A) = ln(mean / training mean) before it is bounded; variance = mean + dispersion mean^2. Labels (B, A) are >= 0 and need not be whole:
+    a sum of values is taken through the gamma function. Periods are the target's names.
+    """
+
+    kind: ClassVar[str] = "counts"
+    lowest: ClassVar[float] = 0.0
+    best = "wape"
+    rising: ClassVar[bool] = False
+
+    def __init__(self, width: int, target: Target, *, tower: tuple[int, ...] = (32,), dropout: float = 0.0, dispersion: float = 0.5) -> None:
+        super().__init__(width, target)
+        answers = len(target.names)
+        self.head = head(width, tower, [0.0] * answers, dropout)
+        self.log_dispersion = nn.Parameter(torch.full((answers,), dispersion).log())
+        self.register_buffer("scale", torch.tensor(target.prior or [1.0] * answers).clamp(min=1e-3), persistent=False)
+        self.scale: Tensor
+
+    def forward(self, views: Float[Tensor, "V B H"], candidates: Candidates | None) -> Float[Tensor, "B A"]:
+        """Log of the mean over the training mean, before it is bounded."""
+        raw: Tensor = self.head(views[0])
+        return raw
+
+    def predict(self, raw: Float[Tensor, "B A"]) -> Float[Tensor, "B A"]:
+        """Expected count in each period."""
+        return self.scale * (REACH * torch.tanh(raw.float() / REACH)).exp()
+
+    def loss(self, raw: Float[Tensor, "B A"], label: Tensor, seen: Bool[Tensor, "B A"], weight: Float[Tensor, " B"]) -> Float[Tensor, " 1"]:
+        """Negative log likelihood (nats), the mean over the seen periods of all rows."""
+        # double precision: single loses whole nats between the log gammas of large counts
+        mean, count = self.predict(raw).double(), clean(label, seen).double().clamp(min=0)
+        size = 1 / (self.log_dispersion.double().exp() + SMALLEST)  # r
+        ways = torch.lgamma(count + size) - torch.lgamma(size) - torch.lgamma(count + 1)
+        losses = -(ways - size * torch.log1p(mean / size) - count * torch.log1p(size / mean)).clamp(max=0).float()
+        return seen_mean(losses.reshape(-1, 1), seen.reshape(-1, 1), weight.repeat_interleave(losses.shape[1]))
+
+    def metrics(self, prediction: Array, label: Array, seen: Array, weight: Array, group: Array | None = None) -> dict[str, float]:
+        """`wape`, `mae`, `rmse`, `bias`, `deviance` (Poisson), `r2` over all periods together; with several, also each with `/period`."""
+        many = len(self.target.names)
+        shape = (len(label), many)
+        y, keep, w = label.reshape(shape), seen.reshape(shape).astype(bool), weight[:, None].repeat(many, 1)
+        found = _figures(prediction[keep], y[keep], w[keep])
+        for i, name in enumerate(self.target.names if many > 1 else ()):
+            (p, each), part = rows(seen, weight, i, prediction[:, i], y[:, i])
+            found |= {f"{figure}/{name}": value for figure, value in _figures(p, each, part).items()}
+        return found
+
+    def columns(self) -> Sequence[str]:
+        """The periods."""
+        return self.target.names
+
+
+def _figures(p: Array, y: Array, w: Array) -> dict[str, float]:
+    figures = {each.__name__: each(p, y, w) for each in (metrics.wape, metrics.mae, metrics.rmse, metrics.bias, metrics.r2)}
+    return figures | {"deviance": metrics.poisson_deviance(p, y, w)}

@@ -1,0 +1,108 @@
+"""Which items come next: a score for every item of the catalogue."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from banyan import metrics
+from banyan.tasks import Task
+from banyan.tasks._figures import rows
+from banyan.tasks._head import head, seen_mean
+from banyan.types import Array, Candidates, Target
+
+
+class Ranking(Task):
+    """Softmax over the candidates: score (B, K) = query(view) . item vector / temperature + weights . side scores.
+
+    **In training mode** `forward` takes the candidates' `log_q` off the scores, so that a softmax over sampled items aims at the one over all
+    (Bengio and Senecal, 2008; for in-batch items Yi et al., RecSys 2019, eq. 3); in evaluation mode scores are plain. A column of scores
+    shifted by a row's constant is the same answer: only the order counts. Labels (B, T) are places of the row's items among the candidates,
+    -1 padded; each costs ln sum exp(scores) - its score, and a row the mean of its items' costs.
+
+    `query` and `items` give the vectors for an index: their products are the scores before the side scores.
+    `sampling` and `negatives` are read by who draws the candidates: `in_batch` takes the other rows' items, `uniform` and `popularity` add `negatives`
+    items for the whole batch, `full` takes the catalogue. `normalise` scores by cosine; `temperature` is then .1 unless given, else 1.
+    `hidden` > 0 adds a layer of so many ReLU units beside the linear weights of the side scores. `best` is NDCG at 10 (or the first of `at`).
+    """
+
+    kind: ClassVar[str] = "places"
+
+    def __init__(
+        self,
+        width: int,
+        target: Target,
+        *,
+        tower: tuple[int, ...] = (),
+        dropout: float = 0.0,
+        sampling: Literal["in_batch", "uniform", "popularity", "full"] = "popularity",
+        negatives: int = 1000,
+        normalise: bool = False,
+        temperature: float | None = None,
+        hidden: int = 0,
+        at: tuple[int, ...] = (10, 20),
+    ) -> None:
+        super().__init__(width, target)
+        self.sampling, self.negatives = sampling, negatives
+        self.normalise, self.temperature = normalise, temperature or (0.1 if normalise else 1.0)
+        self.at = at
+        self.best = f"ndcg@{10 if 10 in at else at[0]}"
+        self.head = head(width, tower, [0.0] * width, dropout)
+        self.side = _Side(target.side, hidden) if target.side else None
+
+    def query(self, views: Float[Tensor, "V B H"]) -> Float[Tensor, "B H"]:
+        """What an index is asked with."""
+        vector: Tensor = self.head(views[0])
+        return (functional.normalize(vector, dim=1) if self.normalise else vector) / self.temperature
+
+    def items(self, vectors: Float[Tensor, "K H"]) -> Float[Tensor, "K H"]:
+        """What an index holds for item vectors."""
+        return functional.normalize(vectors, dim=1) if self.normalise else vectors
+
+    def forward(self, views: Float[Tensor, "V B H"], candidates: Candidates | None) -> Float[Tensor, "B K"]:
+        """Scores; in training mode less `log_q`. Raises TypeError without candidates."""
+        if candidates is None:
+            raise TypeError("A ranking needs candidates.")
+        raw = self.query(views) @ self.items(candidates.vectors).T
+        if self.side is not None and candidates.side is not None:
+            raw = raw + self.side(candidates.side)
+        return raw - candidates.log_q if self.training else raw
+
+    def predict(self, raw: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
+        """The scores themselves; larger is likelier."""
+        return raw
+
+    def loss(self, raw: Float[Tensor, "B K"], label: Tensor, seen: Bool[Tensor, "B 1"], weight: Float[Tensor, " B"]) -> Float[Tensor, " 1"]:
+        """Mean over rows of the mean over their items of the softmax cross entropy (nats)."""
+        target = seen & (label >= 0)
+        place = torch.where(target, label, torch.zeros_like(label)).long()
+        each = -raw.float().log_softmax(1).gather(1, place)
+        count = target.sum(1, keepdim=True)
+        cost = torch.where(target, each, torch.zeros_like(each)).sum(1, keepdim=True) / count.clamp(min=1)
+        return seen_mean(cost, count > 0, weight)
+
+    def metrics(self, prediction: Array, label: Array, seen: Array, weight: Array, group: Array | None = None) -> dict[str, float]:
+        """`ndcg@k`, `recall@k`, `hit_rate@k`, `mrr@k` for each k of `at`, from ranks (n, T) in the full ranking, nan padded."""
+        (ranks,), w = rows(seen, weight, 0, prediction)
+        kinds = {"ndcg": metrics.ndcg_at, "recall": metrics.recall_at, "hit_rate": metrics.hit_rate_at, "mrr": metrics.mrr_at}
+        return {f"{name}@{k}": figure(ranks, k, w) for k in self.at for name, figure in kinds.items()}
+
+    def columns(self) -> Sequence[str]:
+        """None: the answer has a column an item."""
+        return ()
+
+
+class _Side(nn.Module):
+    """(B, K, F) -> (B, K): linear weights that start at 0, and a small layer beside them."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(inputs))
+        self.bend = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, 1, bias=False)) if hidden else None
+
+    def forward(self, side: Float[Tensor, "B K F"]) -> Float[Tensor, "B K"]:
+        straight = side @ self.weight
+        return straight if self.bend is None else straight + self.bend(side)[..., 0]
