@@ -16,6 +16,10 @@ class Task(nn.Module, ABC):
     kind: ClassVar[str]  # what its labels are: "floats" (B, V), "code" (B,), "tags" (B, C), "counts" (B, A), "places" (B, T)
     best: str  # the metric that early stopping and the report look at first; a funnel's names its last stage, so it is the instance's
     rising: ClassVar[bool] = True  # whether more of `best` is better
+    lowest: ClassVar[float] = float("-inf")  # labels outside of [lowest, highest] are refused when they are read
+    highest: ClassVar[float] = float("inf")
+    grades: ClassVar[bool] = False  # whether `target.classes` holds the whole grades that the labels lie between
+    prior_share: ClassVar[bool] = False  # whether `target.prior` ends with the share of labels above 0
 
     def __init__(self, width: int, target: Target) -> None:
         """`width` is H."""
