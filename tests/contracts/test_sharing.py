@@ -1,0 +1,318 @@
+"""The contract of every file in banyan/sharing, over the folder's listing; then what each architecture promises besides."""
+
+import inspect
+import itertools
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from banyan import parts
+from banyan.errors import ConfigError
+from banyan.sharing import Sharing
+from banyan.types import Sizes
+
+NAMES = parts.names("sharing")
+VIEWS = 4
+SIZES = Sizes(slots={"user": slice(0, 2), "item": slice(2, 5)}, width=8, views=VIEWS, parents=(None, 0, 1, None), scenarios=2)
+ROWS = 12
+every_part = pytest.mark.parametrize("name", NAMES)
+
+
+def make(spec: parts.Spec, sizes: Sizes = SIZES, seed: int = 0) -> Sharing:
+    torch.manual_seed(seed)
+    part = parts.build("sharing", spec, sizes)
+    assert isinstance(part, Sharing)
+    return part
+
+
+def rows(count: int = ROWS, sizes: Sizes = SIZES) -> tuple[Tensor, Tensor]:
+    draw = torch.Generator().manual_seed(7)
+    return torch.randn(count, sizes.tokens, sizes.width, generator=draw), torch.randint(0, sizes.scenarios, (count,), generator=draw)
+
+
+def loss_of(view: Tensor) -> Tensor:
+    """A loss that no symmetry makes flat: a fixed random direction of each view."""
+    return (view.float() * torch.randn(view.shape, generator=torch.Generator().manual_seed(3))).sum()
+
+
+@every_part
+@pytest.mark.parametrize("views", [[0], [3], [2, 0], [1, 3, 2], [0, 1, 2, 3]])
+def test_hands_out_the_views_asked_for(name: str, views: list[int]) -> None:
+    part = make(name)
+    out = part(*rows(), views)
+    assert out.shape == (len(views), ROWS, part.width)
+    assert out.isfinite().all()
+
+
+@every_part
+def test_a_view_does_not_depend_on_which_others_are_asked_for(name: str) -> None:
+    part = make(name).eval()
+    everything = part(*rows(), range(VIEWS))
+    for views in itertools.chain.from_iterable(itertools.permutations(range(VIEWS), n) for n in (1, 2, 4)):
+        torch.testing.assert_close(part(*rows(), views), everything[list(views)], atol=1e-6, rtol=1e-5)
+
+
+@every_part
+def test_a_row_does_not_see_its_neighbours(name: str) -> None:
+    part = make(name).eval()
+    x, scenario = rows()
+    together = part(x, scenario, range(VIEWS))
+    for i in range(ROWS):
+        torch.testing.assert_close(part(x[i : i + 1], scenario[i : i + 1], range(VIEWS))[:, 0], together[:, i], atol=1e-6, rtol=1e-5)
+
+
+@every_part
+def test_every_row_and_every_token_counts(name: str) -> None:
+    part = make(name).eval()
+    x = rows()[0].requires_grad_()
+    loss_of(part(x, rows()[1], range(VIEWS))).backward()
+    assert x.grad is not None
+    assert (x.grad.abs().sum(-1) > 0).all()
+
+
+@every_part
+def test_every_parameter_gets_a_gradient(name: str) -> None:
+    part = make(name)
+    loss_of(part(*rows(64), range(VIEWS))).backward()
+    silent = [key for key, each in part.named_parameters() if each.grad is None or not each.grad.any()]
+    assert silent == []
+
+
+@every_part
+@pytest.mark.parametrize("view", range(VIEWS))
+def test_a_view_leaves_what_another_owns_alone(name: str, view: int) -> None:
+    part = make(name)
+    loss_of(part(*rows(64), range(VIEWS))[view]).backward()
+    for other in set(range(VIEWS)) - {view}:
+        assert not any(each.grad is not None and each.grad.any() for each in part.owned(other))
+    assert all(each.grad is not None and each.grad.any() for each in part.owned(view))
+
+
+@every_part
+def test_what_is_owned_is_all_that_one_view_alone_reaches(name: str) -> None:
+    """A parameter that only one view's gradient moves, and that no view owns, would be shown to gradient balancers as shared."""
+    part = make(name)
+    reached: dict[str, set[int]] = {key: set() for key, _ in part.named_parameters()}
+    for view in range(VIEWS):
+        part.zero_grad()
+        loss_of(part(*rows(64), range(VIEWS))[view]).backward()
+        for key, each in part.named_parameters():
+            if each.grad is not None and each.grad.any():
+                reached[key].add(view)
+    owners = {id(each): view for view in range(VIEWS) for each in part.owned(view)}
+    assert {key: owners.get(id(each)) for key, each in part.named_parameters()} == {
+        key: next(iter(views)) if len(views) == 1 else None for key, views in reached.items()
+    }
+
+
+@every_part
+def test_jacobians_and_second_derivatives_exist(name: str) -> None:
+    """Gradient balancers differentiate in a batch of directions; GradNorm differentiates a gradient."""
+    part = make(name)
+    losses = part(*rows(), range(VIEWS)).square().mean((1, 2))
+    shared = [each for each in part.parameters() if not any(each is own for view in range(VIEWS) for own in part.owned(view))] or list(part.parameters())
+    rows_of = torch.autograd.grad(losses, shared, torch.eye(VIEWS), retain_graph=True, is_grads_batched=True, allow_unused=True)
+    first = torch.autograd.grad(losses[0], shared, create_graph=True, allow_unused=True)
+    for jacobian, gradient in zip(rows_of, first, strict=True):
+        if gradient is not None:
+            torch.testing.assert_close(jacobian[0], gradient, atol=1e-6, rtol=1e-4)
+    sum(each.square().sum() for each in first if each is not None).backward()
+
+
+@every_part
+def test_saves_and_loads_exactly(name: str, tmp_path) -> None:
+    part, other = make(name, seed=0).eval(), make(name, seed=1).eval()
+    x, scenario = rows()
+    assert not torch.equal(part(x, scenario, range(VIEWS)), other(x, scenario, range(VIEWS)))
+    save_file(part.state_dict(), tmp_path / "part.safetensors")
+    other.load_state_dict(load_file(tmp_path / "part.safetensors"))
+    assert torch.equal(part(x, scenario, range(VIEWS)), other(x, scenario, range(VIEWS)))
+
+
+@every_part
+def test_a_seed_gives_the_same_weights_and_the_same_dropout(name: str) -> None:
+    outs = [make({"part": name, "dropout": 0.5}, seed=5)(*rows(), range(VIEWS)) for _ in range(2)]
+    assert torch.equal(*outs)
+
+
+@every_part
+def test_dropout_is_for_training_only(name: str) -> None:
+    part = make({"part": name, "dropout": 0.5})
+    noisy = [part(*rows(), range(VIEWS)) for _ in range(2)]
+    assert not torch.equal(*noisy)
+    part.eval()
+    assert torch.equal(part(*rows(), range(VIEWS)), make(name).eval()(*rows(), range(VIEWS)))
+
+
+@every_part
+def test_half_precision_in_training_is_finite(name: str) -> None:
+    part = make(name)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = part(*rows(), range(VIEWS))
+    torch.testing.assert_close(out.float(), part(*rows(), range(VIEWS)), atol=0.1, rtol=0.1)
+    loss_of(out).backward()
+    assert all(each.grad is not None and each.grad.isfinite().all() for each in part.parameters())
+
+
+@every_part
+def test_starts_in_the_range_that_heads_expect(name: str) -> None:
+    part = make(name, sizes := Sizes(slots={"row": slice(0, 40)}, width=16, views=2, parents=(None, 0)))
+    out = part(*rows(256, sizes), [0, 1])
+    assert 0.05 < out.square().mean().sqrt() < 5.0
+
+
+@every_part
+def test_one_view_alone_and_one_token_are_enough(name: str) -> None:
+    sizes = Sizes(slots={"item": slice(0, 1)}, width=4, views=1)
+    part = make(name, sizes)
+    assert part(*rows(1, sizes), [0]).shape == (1, 1, part.width)
+    assert part.penalty() == 0
+
+
+@every_part
+def test_the_penalty_is_a_scalar_that_can_be_trained_on(name: str) -> None:
+    penalty = make(name).penalty()
+    assert penalty.shape == ()
+    assert penalty >= 0
+
+
+@every_part
+def test_options_are_keyword_only_with_defaults_and_are_checked(name: str) -> None:
+    known = parts.options("sharing", name)
+    assert all(each.default is not inspect.Parameter.empty for each in known.values())
+    with pytest.raises(ConfigError, match="has no option 'dropuot'. Did you mean 'dropout'"):
+        parts.check("sharing", {"part": name, "dropuot": 0.1})
+    with pytest.raises(ConfigError, match=r"option 'dropout' is 1\.5"):
+        make({"part": name, "dropout": 1.5})
+    for key, each in known.items():
+        if isinstance(each.default, int):
+            with pytest.raises(ConfigError, match=f"option '{key}' is 0; it takes 1 or more"):
+                make({"part": name, key: 0})
+        if isinstance(each.default, tuple):
+            with pytest.raises(ConfigError, match=f"option '{key}' is .*takes at least one size"):
+                make({"part": name, key: []})
+
+
+# ---- what each architecture promises besides
+
+
+def test_bottom_gives_every_task_the_same_view() -> None:
+    out = make("bottom")(*rows(), range(VIEWS))
+    assert all(torch.equal(out[0], out[view]) for view in range(VIEWS))
+
+
+def test_soft_penalty_is_0_only_for_equal_towers_and_grows_with_their_distance() -> None:
+    part = make("soft")
+    assert part.penalty() == 0
+    penalties = []
+    for _ in range(3):
+        with torch.no_grad():
+            next(iter(part.owned(1))).add_(0.5)
+        penalties.append(part.penalty().item())
+    assert 0 < penalties[0] < penalties[1] < penalties[2]
+
+
+def test_soft_penalty_by_hand() -> None:
+    sizes = Sizes(slots={"item": slice(0, 1)}, width=1, views=2)
+    part = make({"part": "soft", "layers": [1], "strength": 0.5}, sizes)
+    with torch.no_grad():
+        for view, value in enumerate((1.0, 4.0)):
+            for each in part.owned(view):
+                each.fill_(value)
+    assert part.penalty().item() == pytest.approx(0.5 / 2 * 2 * (1.5**2 + 1.5**2))  # a weight and a bias, each 1.5 from the mean
+
+
+def test_soft_penalty_is_not_negative() -> None:
+    with pytest.raises(ConfigError, match="not negative"):
+        make({"part": "soft", "strength": -1.0})
+
+
+def test_cross_stitch_without_stitches_is_separate_towers() -> None:
+    part = make({"part": "cross_stitch", "own": 1.0})
+    x = rows()[0].requires_grad_()
+    before = part(x, rows()[1], [0])
+    with torch.no_grad():
+        part.first.first[128:].zero_()  # the first layers of all towers but the first
+    assert torch.equal(part(x, rows()[1], [0]), before)
+
+
+def test_cross_stitch_needs_layers_to_stitch_between() -> None:
+    with pytest.raises(ConfigError, match="two sizes or more"):
+        make({"part": "cross_stitch", "layers": [64]})
+
+
+def test_mtan_masks_only_weaken() -> None:
+    part = make("mtan")
+    x, scenario = rows()
+    shared = x.flatten(1)
+    for layer in part.shared:
+        shared = layer(shared)
+    out = part(x, scenario, range(VIEWS))
+    assert ((out >= 0) & (out <= shared)).all()
+
+
+@pytest.mark.parametrize("layers", [[256, 128], [8, 4]])
+def test_mmoe_is_the_gated_sum_of_its_experts(layers: list[int]) -> None:
+    part = make({"part": "mmoe", "experts": 5, "layers": layers})
+    x, scenario = rows()
+    gates, experts = part.gates(x.flatten(1), [2, 0]), part.experts(x.flatten(1))
+    torch.testing.assert_close(gates.sum(-1), torch.ones(ROWS, 2))
+    assert (gates >= 0).all()
+    by_hand = torch.stack([sum(gates[:, v, e, None] * experts[e] for e in range(5)) for v in range(2)])
+    torch.testing.assert_close(part(x, scenario, [2, 0]), by_hand)
+
+
+def test_mmoe_stacked_experts_are_separate_networks() -> None:
+    part = make({"part": "mmoe", "experts": 5, "layers": [256, 16, 8]}).experts
+    flat = rows()[0].flatten(1)
+    for e, found in enumerate(part(flat)):
+        hidden = (flat @ part.first[256 * e : 256 * (e + 1)].T + part.first_bias[256 * e : 256 * (e + 1)]).relu()
+        for weight, bias in zip(part.later, part.later_bias, strict=True):
+            hidden = (hidden @ weight[e].T + bias[e]).relu()
+        torch.testing.assert_close(found, hidden)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_ple_owns_what_never_reaches_the_shared_path(levels: int) -> None:
+    part = make({"part": "ple", "levels": levels, "own": 2})
+    owned = {id(each) for each in part.owned(1)}
+    last = part.levels[-1]
+    assert {id(each) for each in last.own[1].parameters()} <= owned
+    assert not owned & {id(each) for each in last.shared.parameters()}
+    for level in part.levels[:-1]:
+        assert not owned & {id(each) for each in level.own[1].parameters()}
+    for view in range(VIEWS):
+        test = make({"part": "ple", "levels": levels, "own": 2})
+        loss_of(test(*rows(64), range(VIEWS))[view]).backward()
+        assert not any(each.grad is not None and each.grad.any() for other in range(VIEWS) if other != view for each in test.owned(other))
+
+
+def test_ple_with_one_level_computes_only_the_views_asked_for() -> None:
+    part = make({"part": "ple", "levels": 1})
+    part(*rows(), [2]).sum().backward()
+    assert all(each.grad is None for view in (0, 1, 3) for each in part.owned(view))
+
+
+def test_hierarchy_child_depends_on_its_parent_and_not_the_other_way() -> None:
+    part = make("hierarchy").eval()
+    before = part(*rows(), range(VIEWS))
+    with torch.no_grad():
+        next(part.towers[1].parameters()).mul_(2.0)
+    after = part(*rows(), range(VIEWS))
+    same = [torch.equal(before[view], after[view]) for view in range(VIEWS)]
+    assert same == [True, False, False, True]  # 1 is the parent of 2 and the child of 0; 3 stands alone
+
+
+def test_hierarchy_without_parents_is_towers_over_a_bottom() -> None:
+    sizes = Sizes(slots=SIZES.slots, width=8, views=2)
+    part = make("hierarchy", sizes)
+    x, scenario = rows(sizes=sizes)
+    torch.testing.assert_close(part(x, scenario, [1])[0], part.towers[1](part.bottom(x.flatten(1))))
+    assert not list(part.transfers.parameters())
+
+
+def test_transformer_heads_divide_its_width() -> None:
+    with pytest.raises(ConfigError, match="must divide"):
+        make({"part": "transformer", "hidden": 30, "heads": 4})
