@@ -54,7 +54,7 @@ def make(kind: type[Aggregator], options: Mapping[str, Any], rows: int) -> Aggre
     try:
         return kind(**{key: torch.tensor(value, dtype=torch.float32) if isinstance(value, list) else value for key, value in options.items()}, **counted)
     except ImportError as error:
-        raise MissingExtraError(f"The aggregator {kind.__name__}", "solvers") from error
+        raise MissingExtraError(f"The aggregator {kind.__name__}", "balancing") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise ConfigError(f"{kind.__name__} does not take the options {dict(options)!r}: {error}") from error
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
@@ -27,3 +28,12 @@ def rows(losses: Float[Tensor, " P"], shared: Sequence[Tensor]) -> Iterator[list
 def leave(tensor: Tensor, grad: Tensor) -> None:
     """Add `grad` to what `tensor.grad` holds."""
     tensor.grad = grad if tensor.grad is None else tensor.grad + grad
+
+
+def in_common(norms: Float[Tensor, "P T"]) -> Bool[Tensor, " T"]:
+    """Of which tensors two or more losses have a gradient, given each loss's norm on each tensor.
+
+    What reaches a tensor in the graph may still have a gradient of exactly 0 there (the gate of another view): such a tensor is the
+    business of one loss in this step.
+    """
+    return torch.count_nonzero(norms, 0) > 1

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from banyan.balancing import Balancer
-from banyan.balancing._rows import leave, rows
+from banyan.balancing._rows import in_common, leave, rows
 from banyan.errors import ConfigError
 
 _TINY = 1e-30
@@ -51,16 +51,19 @@ class GradNorm(Balancer):
     @staticmethod
     def _weighted(losses: Float[Tensor, " P"], shared: Sequence[Tensor]) -> Float[Tensor, " P"]:
         """Leave the sum of all gradients; return each loss's norm on the shared tensors."""
-        norms = []
+        norms: list[Tensor] = []
         total: list[Tensor | None] = [None] * len(shared)
         for row in rows(losses, shared):
-            known = [grad for grad in row if grad is not None]
-            norms.append(torch.nn.utils.get_total_norm(known).float() if known else losses.new_zeros((), dtype=torch.float32))
+            norms.extend(losses.new_zeros(()) if grad is None else torch.linalg.vector_norm(grad).to(losses) for grad in row)
             total = [grad if so_far is None else so_far if grad is None else so_far + grad for so_far, grad in zip(total, row, strict=True)]
         for tensor, grad in zip(shared, total, strict=True):
             if grad is not None:
                 leave(tensor, grad)
-        return torch.stack(norms)
+        if not norms:
+            return losses.new_zeros(len(losses))
+        each = torch.stack(norms).float().view(len(losses), len(shared))
+        counted: Tensor = torch.linalg.vector_norm(each * in_common(each), dim=1)
+        return counted
 
     def _learn(self, losses: Float[Tensor, " P"], norms: Float[Tensor, " P"], weights: Float[Tensor, " P"], views: Int[Tensor, " P"]) -> None:
         sound = losses.isfinite().all() & norms.isfinite().all()  # a step that overflowed teaches nothing

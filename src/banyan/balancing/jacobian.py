@@ -11,7 +11,7 @@ from torch import Tensor
 from torchjd.aggregation import Aggregator, WeightedAggregator
 
 from banyan.balancing import Balancer, _lent
-from banyan.balancing._rows import leave, rows
+from banyan.balancing._rows import in_common, leave, rows
 from banyan.errors import ConfigError
 
 
@@ -53,11 +53,22 @@ class Jacobian(Balancer):
             losses.sum().backward()  # type: ignore[no-untyped-call]
             return losses.new_ones(len(present))
         jacobian = torch.stack([_flat(row, shared) for row in rows(losses, shared)])
+        pieces = torch.split(jacobian, [tensor.numel() for tensor in shared], dim=1)
+        common = in_common(torch.stack([torch.linalg.vector_norm(piece, dim=1) for piece in pieces], 1)).tolist()
+        for tensor, piece in [(tensor, piece) for tensor, piece, two in zip(shared, pieces, common, strict=True) if not two]:
+            leave(tensor, piece.sum(0).view_as(tensor).to(tensor.dtype))
+        if not any(common):
+            return losses.new_ones(len(present))
+        if not all(common):
+            jacobian = torch.cat([piece for piece, two in zip(pieces, common, strict=True) if two], 1)
         vector, weights = self._aggregated(aggregator, jacobian)
-        pieces = torch.split(vector, [tensor.numel() for tensor in shared])
-        for tensor, piece in zip(shared, pieces, strict=True):
-            leave(tensor, piece.view_as(tensor).to(tensor.dtype))
+        self._hand_out(vector, [tensor for tensor, two in zip(shared, common, strict=True) if two])
         return weights
+
+    @staticmethod
+    def _hand_out(vector: Float[Tensor, " n"], tensors: Sequence[Tensor]) -> None:
+        for tensor, piece in zip(tensors, torch.split(vector, [tensor.numel() for tensor in tensors]), strict=True):
+            leave(tensor, piece.view_as(tensor).to(tensor.dtype))
 
     def _aggregated(self, aggregator: Aggregator, jacobian: Float[Tensor, "P n"]) -> tuple[Float[Tensor, " n"], Float[Tensor, " P"]]:
         ones = jacobian.new_ones(len(jacobian))
