@@ -182,7 +182,7 @@ def test_the_penalty_is_a_scalar_that_can_be_trained_on(name: str) -> None:
 def test_options_are_keyword_only_with_defaults_and_are_checked(name: str) -> None:
     known = parts.options("sharing", name)
     assert all(each.default is not inspect.Parameter.empty for each in known.values())
-    with pytest.raises(ConfigError, match="has no option 'dropuot'. Did you mean 'dropout'"):
+    with pytest.raises(ConfigError, match=r"has no option 'dropuot'\. Did you mean 'dropout'"):
         parts.check("sharing", {"part": name, "dropuot": 0.1})
     with pytest.raises(ConfigError, match=r"option 'dropout' is 1\.5"):
         make({"part": name, "dropout": 1.5})

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from banyan.errors import ConfigError
 
-WIDE = 512  # columns of one matrix product over several experts: wider blocks fall out of the cache and cost page faults (measured)
+WIDE = 256  # columns of one matrix product over several experts: wider blocks fall out of the cache and cost page faults (measured)
 
 
 def refuse(part: str, *, dropout: float = 0.0, **sizes: int | Sequence[int]) -> None:

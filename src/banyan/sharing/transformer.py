@@ -23,7 +23,7 @@ class Transformer(Sharing):
     runs for the view tokens only: with few views asked it costs little.
     """
 
-    def __init__(self, sizes: Sizes, *, hidden: int = 32, heads: int = 4, blocks: int = 2, dropout: float = 0.0) -> None:
+    def __init__(self, sizes: Sizes, *, hidden: int = 32, heads: int = 2, blocks: int = 2, dropout: float = 0.0) -> None:
         """`hidden`: width of a token inside, and H. `heads`: of the attention; divides `hidden`. `blocks`: how many. `dropout`: share dropped in training.
 
         Raises ConfigError when `heads` does not divide `hidden`.
@@ -71,7 +71,7 @@ class _Block(nn.Module):
     def _attend(self, tokens: Tensor, row: Tensor) -> Tensor:
         # Written out: the fused kernel has no second derivative and no batched one, which gradient balancers need.
         query, key, value = (self._split(each) for each in (self.query(tokens), self.keys(row), self.values(row)))
-        weight = (query @ key.mT / math.sqrt(query.shape[-1])).softmax(-1).to(value.dtype)
+        weight = (query / math.sqrt(query.shape[-1]) @ key.mT).softmax(-1).to(value.dtype)
         out: Tensor = self.out((weight @ value).transpose(1, 2).flatten(2))
         return out
 
