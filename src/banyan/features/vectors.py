@@ -26,9 +26,7 @@ Progress = Callable[[int, int], None]
 _Encode = Callable[[list[str]], Array]  # texts -> (n, E)
 
 
-def embed_texts(
-    texts: pl.Series | Sequence[str | None], cache: Path | None, model: str | None = None, progress: Progress | None = None
-) -> tuple[Array, Array]:
+def embed_texts(texts: pl.Series | Sequence[str | None], cache: Path | None, model: str | None = None, progress: Progress | None = None) -> tuple[Array, Array]:
     """Vectors (n, E) float32 of unit length and known (n,) bool; a null or blank text has zeros and is not known.
 
     `model`: None for the packaged multilingual encoder (Yang et al., ACL 2020; E = 512), else the name or folder of a sentence-transformers

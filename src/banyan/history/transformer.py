@@ -23,7 +23,7 @@ class Transformer(History):
 
     causal = True
 
-    def __init__(self, width: int, *, blocks: int = 2, heads: int = 2, inner: int | None = None, dropout: float = 0.1) -> None:
+    def __init__(self, width: int, *, blocks: int = 2, heads: int = 1, inner: int | None = None, dropout: float = 0.1) -> None:
         super().__init__(width)
         inner = -(-width // (2 * heads)) * 2 * heads if inner is None else inner
         if inner % (2 * heads) or inner < 1:
@@ -79,18 +79,28 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, L, W) -> (B, L, W)."""
-        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, L, W / heads) each
-        seen = F.scaled_dot_product_attention(_rotated(q), _rotated(k), v, is_causal=True)  # no dropout in here: on a CPU it costs the fast kernel
+        q, k, v = self._heads(self.qkv(self.norm1(x)))
+        seen = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # no dropout in here: on a CPU it costs the fast kernel
         x = x + self.dropout(self.merge(seen.transpose(1, 2).flatten(2)))
         done: Tensor = x + self.dropout(self.network(self.norm2(x)))
         return done
 
+    def _heads(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, L, 3W) -> three of (B, heads, L, W / heads), queries and keys rotated.
 
-def _rotated(x: Tensor) -> Tensor:
-    """Each pair of entries turned by place * 10000^(-pair / pairs): products then depend on the distance of two places only."""
-    half = x.shape[-1] // 2
-    place = torch.arange(x.shape[-2], device=x.device, dtype=torch.float32)
-    angle = place.unsqueeze(-1) * 10000 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
-    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    a, b = x[..., :half], x[..., half:]
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+        The first W columns hold the first entry of every pair, the next W the second: rotating them is arithmetic on long runs.
+        """
+        first, second, v = qkv.chunk(3, dim=-1)
+        width = qkv.shape[-1] // 3
+        cos, sin = _turns(qkv.shape[1], width // self.heads // 2, qkv)
+        cos, sin = cos.repeat(1, 2 * self.heads), sin.repeat(1, 2 * self.heads)  # (L, W): queries, then keys, of all heads
+        turned = torch.stack([first * cos - second * sin, first * sin + second * cos], dim=-2)  # (B, L, 2, W)
+        q, k = turned.unflatten(-1, (2, self.heads, -1)).permute(3, 0, 4, 1, 2, 5).flatten(-2)
+        return q, k, v.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def _turns(length: int, pairs: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and sine (L, pairs) of place * 10000^(-pair / pairs): products then depend on the distance of two places only."""
+    place = torch.arange(length, device=like.device, dtype=torch.float32)
+    angle = place.unsqueeze(-1) * 10000 ** (-torch.arange(pairs, device=like.device, dtype=torch.float32) / pairs)
+    return angle.cos().to(like.dtype), angle.sin().to(like.dtype)
