@@ -1,0 +1,104 @@
+"""The events table -> a log sorted by user, then time."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from banyan.errors import DataError
+from banyan.store import columns
+from banyan.store.entities import extended, lookup, newest
+from banyan.store.schema import Events, Store
+from banyan.store.shop import EntityFrame, EventLog
+from banyan.store.sources import read
+from banyan.store.times import microseconds, order
+from banyan.types import Array
+
+LOST = {
+    "order": "The events have an order and no time: `before` is kept, but recency in days, spans of time and snapshots are not known.",
+    "none": "The events have neither time nor order: the log is a set. A row's history holds all of the user's events except the labelled one, "
+    "and no answer is evidence about the future.",
+}
+
+
+def read_events(store: Store, entities: dict[str, EntityFrame], notes: list[str] | None = None) -> EventLog:
+    """The sorted log. Events without user, item, behaviour or time are left out; an id that its entity's table does not know gets a
+    row of its own there with all features missing (`entities` is changed). Both are counted in `notes`.
+
+    Raises ConfigError and DataError that name the file, the column and the row.
+    """
+    events = store.events
+    if events is None:
+        raise DataError("The store describes no events.")
+    said: list[str] = [] if notes is None else notes
+    raw = _read(events, store)
+    clock = "time" if events.time else "order" if events.order else "none"
+    frame = _complete(raw, events, clock, said)
+    for name in ("user", "item"):
+        entities[name], new = extended(entities[name], frame[name])
+        if new and store.entities[name].table is not None:
+            said.append(f"events: {new} ids of {name} have no row in {store.entities[name].table.label}; each got a row with all features missing.")  # type: ignore[union-attr]
+    if clock in LOST:
+        said.append(LOST[clock])
+    return _sorted(frame, entities, clock)
+
+
+def _read(events: Events, store: Store) -> pl.DataFrame:
+    """The described columns, typed, under the log's own names."""
+    clock = events.time or events.order
+    wanted = {"user": events.user, "item": events.item, "behaviour": events.behaviour, "time": clock, "scenario": events.scenario, "value": events.value}
+    label = events.table.label
+    raw = read(events.table, store.folder, [c for c in wanted.values() if c], plain=True)
+    at = {name: f"{label}, column {column}" for name, column in wanted.items()}
+    found = [columns.ids(raw[events.user], at["user"]).alias("user"), columns.ids(raw[events.item], at["item"]).alias("item")]
+    if events.behaviour:
+        found.append(columns.words(raw[events.behaviour], at["behaviour"]).alias("behaviour"))
+    if clock:
+        found.append((microseconds if events.time else order)(raw[clock], at["time"]).alias("time"))
+    if events.scenario:
+        found.append(columns.words(raw[events.scenario], at["scenario"]).alias("scenario"))
+    if events.value:
+        found.append(columns.numbers(raw[events.value], at["value"]).alias("value"))
+    return pl.DataFrame(found)
+
+
+def _complete(frame: pl.DataFrame, events: Events, clock: str, notes: list[str]) -> pl.DataFrame:
+    needed = [c for c in ("user", "item", "behaviour", "time") if c in frame.columns]
+    for column in needed:
+        if lost := frame[column].null_count():
+            shown = clock if column == "time" else column
+            notes.append(f"events: {lost} of {frame.height} rows of {events.table.label} have no {shown} and were left out.")
+    frame = frame.drop_nulls(needed)
+    if not frame.height:
+        raise DataError(f"{events.table.label}: no row has all of {', '.join(needed)}.")
+    absent = [pl.lit(value, dtype=kind).alias(name) for name, value, kind in _DEFAULTS if name not in frame.columns]
+    absent += [pl.lit(events.all).alias("behaviour")] if "behaviour" not in frame.columns else []
+    return frame.with_columns(absent)
+
+
+_DEFAULTS: tuple[tuple[str, int | None, pl.DataType], ...] = (("time", 0, pl.Int64()), ("scenario", None, pl.String()), ("value", None, pl.Float64()))
+
+
+def _sorted(frame: pl.DataFrame, entities: dict[str, EntityFrame], clock: str) -> EventLog:
+    time = frame["time"].to_numpy()
+    as_of = time if clock == "time" else None
+    user = newest(entities["user"])[lookup(entities["user"], frame["user"])]
+    item = lookup(entities["item"], frame["item"], as_of)
+    behaviours, behaviour = coded(frame["behaviour"])
+    if len(behaviours) > np.iinfo(np.int16).max:
+        raise DataError(f"events: {len(behaviours)} different behaviours; a behaviour is one of a few words such as view and purchase.")
+    scenarios, scenario = coded(frame["scenario"], ("",))
+    by = pl.DataFrame({"user": user, "time": time}).select(pl.arg_sort_by("user", "time", maintain_order=True)).to_series().to_numpy()
+    start = np.zeros(len(entities["user"]) + 1, np.int64)
+    np.cumsum(np.bincount(user, minlength=len(entities["user"])), out=start[1:])
+    value = frame["value"].to_numpy().astype(np.float32)
+    return EventLog(start, item[by], behaviour[by].astype(np.int16), time[by], scenario[by], value[by], behaviours, scenarios, clock)
+
+
+def coded(column: pl.Series, known: Sequence[str] = ()) -> tuple[tuple[str, ...], Array]:
+    """(words, (n,) int32 codes): `known` words first, then new ones in order of the text; null gets code 0."""
+    fresh = sorted(set(column.drop_nulls().unique().to_list()) - set(known))
+    names = (*known, *fresh)
+    table = pl.DataFrame({"word": pl.Series(names, dtype=pl.String), "code": np.arange(len(names), dtype=np.int32)})
+    codes = column.to_frame("word").join(table, on="word", how="left", maintain_order="left")["code"]
+    return names, codes.fill_null(0).to_numpy()
