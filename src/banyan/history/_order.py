@@ -21,7 +21,7 @@ def back(places: Int[Tensor, "B L"]) -> Int[Tensor, "B L"]:
 def moved(values: Float[Tensor, "B L D"], places: Int[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
     """The values at the places, row by row."""
     rows = torch.arange(len(places), device=places.device).unsqueeze(1) * places.shape[1]
-    return values.flatten(0, 1).index_select(0, (rows + places).flatten()).unflatten(0, places.shape)
+    return values.flatten(0, 1).index_select(0, (rows + places).flatten()).view(*places.shape, values.shape[-1])
 
 
 def last(values: Float[Tensor, "B L D"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B D"]:
