@@ -19,7 +19,8 @@ CATEGORIES = ("FUEL", "COUPON/MISC ITEMS", "COUPON", "COUPONS/STORE & MFG")
 PEOPLE = ("age", "income", "household_size")  # labels; marital status, home ownership, composition and number of children give them away
 SPAN = timedelta(days=28)  # how far ahead the demo looks
 RESPONSE = timedelta(days=56)  # how long a campaign's answer settles; all but 4 of the 27 campaigns are over by then
-HELD_OUT = timedelta(days=84)  # validation and test at the end of the year: one window of 28 days, then two
+TEST = 2 * SPAN  # two windows at the end of the year
+HELD_OUT = TEST + SPAN  # and one before them, to choose by
 VALID_CAMPAIGNS = datetime(2017, 8, 1)  # campaigns from here to the end of training choose, later ones judge
 OTHER = "other"  # the scenario of all stores but the largest
 
@@ -43,12 +44,12 @@ def write(folder: Path, households: int | None = None, seed: int = 0, *, stores:
         "events": lines.select("household_id", "product_id", "time", "store", "quantity"),
         "campaigns": _campaigns(kept, lines, _end(lines)),
         "spend": _spend(lines, _end(lines)),
-        "reorder": _reorder(lines, reorders, seed),
+        "reorder": _reorder(lines, reorders, seed, _end(lines)),
     }
     for name, table in tables.items():
         table.write_parquet(folder / f"{name}.parquet")
     path = folder / "store.yaml"
-    path.write_text(_HEAD + yaml.safe_dump(_description(baskets), sort_keys=False, allow_unicode=True, width=140), encoding="utf-8")
+    path.write_text(_HEAD + yaml.safe_dump(_description(baskets), sort_keys=False, default_flow_style=None, width=140), encoding="utf-8")
     return path
 
 
@@ -144,13 +145,20 @@ def _spend(lines: pl.DataFrame, end: datetime) -> pl.DataFrame:
     return rows.select("household_id", "time", days.alias("days_since"), "spent_28d", "trips_28d", "spend")
 
 
-def _reorder(lines: pl.DataFrame, count: int, seed: int) -> pl.DataFrame:
-    """Products of baskets, and whether the household bought each again within 28 days; `rate` is the share of rows that were drawn."""
+def _reorder(lines: pl.DataFrame, count: int, seed: int, end: datetime) -> pl.DataFrame:
+    """Products of baskets, and whether the household bought each again within 28 days; `rate` is the share of rows that were drawn.
+
+    `part` follows the day on which the label is settled: rows whose 28 days end in the store's validation window choose. Rows whose days
+    reach from there into the test, or past the end of the data, are left out.
+    """
     keys = ["household_id", "product_id", "time"]
     bought = lines.select(*keys, "store").unique(subset=keys, keep="first", maintain_order=True)
     following = pl.col("time").shift(-1).over("household_id", "product_id", order_by="time")
     again = (following - pl.col("time") < SPAN).fill_null(False).cast(pl.Float32)
-    bought = bought.with_columns(again.alias("again"))
+    settled = pl.col("time") + SPAN
+    early = pl.when(settled <= end - HELD_OUT).then(pl.lit("train")).when(settled <= end - TEST).then(pl.lit("valid"))
+    part = early.when((pl.col("time") >= end - TEST) & (settled <= end)).then(pl.lit("test"))
+    bought = bought.with_columns(again.alias("again"), part.alias("part")).drop_nulls("part")
     drawn = bought.sample(n=min(count, len(bought)), seed=seed).sort("time", "household_id", "product_id")
     return drawn.with_columns(pl.lit(len(drawn) / max(len(bought), 1), pl.Float32).alias("rate"))
 
@@ -169,7 +177,7 @@ def _end(lines: pl.DataFrame) -> datetime:
 
 
 _HEAD = "# The Complete Journey: 2,469 households of a grocery chain over 2017. Written by banyan.store.complete_journey.\n"
-_SPLIT = {"by": "time", "valid": "28d", "test": "56d"}  # HELD_OUT in all
+_SPLIT = {"by": "time", "valid": "28d", "test": "56d"}  # TEST, and HELD_OUT in all
 _BY_HOUSEHOLD = {"by": "user", "valid": 0.15, "test": 0.25}
 
 
@@ -189,8 +197,8 @@ def _description(baskets: int) -> dict[str, object]:
         "samples": _samples(baskets),
         "tasks": _tasks(),
         "split": _SPLIT,
-        "model": {"width": 16, "sharing": {"part": "mmoe", "experts": 4, "width": 64}, "balancing": "uncertainty", "history": "target", "length": 30},
-        "training": {"epochs": 4, "batch": 2048, "lr": 0.002, "patience": 1},
+        "model": {"width": 16, "sharing": {"part": "mmoe", "experts": 4}, "balancing": "uncertainty", "history": "target", "length": 30},
+        "training": {"epochs": 4, "steps": 150, "batch": 2048, "lr": 0.002, "patience": 1},
     }
 
 
@@ -233,6 +241,7 @@ def _samples(baskets: int) -> dict[str, object]:
             "labels": {"again": "again"},
             "rate": "rate",
             "window": "28d",
+            "split": {"by": "given", "column": "part"},
         },
         "spend": {"table": "spend.parquet", "user": "household_id", "time": "time", "features": spend, "labels": {"spend": "spend"}, "window": "28d"},
         "people": {"recipe": "attributes", "of": "user", "labels": {name: name for name in PEOPLE}, "split": _BY_HOUSEHOLD},
