@@ -136,7 +136,7 @@ def _mix(x: Array) -> Array:
     """A bijection of 64 bits in which every input bit moves every output bit (the finaliser of SplitMix64; Steele et al., OOPSLA 2014)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    x = x ^ (x >> np.uint64(31))
+    x ^= x >> np.uint64(31)
     return x
 
 

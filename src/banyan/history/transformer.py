@@ -91,12 +91,12 @@ class _Block(nn.Module):
         The first W columns hold the first entry of every pair, the next W the second: rotating them is arithmetic on long runs.
         """
         first, second, v = qkv.chunk(3, dim=-1)
-        width = qkv.shape[-1] // 3
-        cos, sin = _turns(qkv.shape[1], width // self.heads // 2, qkv)
+        pairs = qkv.shape[-1] // 3 // self.heads // 2
+        cos, sin = _turns(qkv.shape[1], pairs, qkv)
         cos, sin = cos.repeat(1, 2 * self.heads), sin.repeat(1, 2 * self.heads)  # (L, W): queries, then keys, of all heads
         turned = torch.stack([first * cos - second * sin, first * sin + second * cos], dim=-2)  # (B, L, 2, W)
-        q, k = turned.view(*turned.shape[:3], 2, self.heads, -1).permute(3, 0, 4, 1, 2, 5).flatten(-2)
-        return q, k, v.view(*v.shape[:2], self.heads, -1).transpose(1, 2)
+        q, k = turned.view(*turned.shape[:3], 2, self.heads, pairs).permute(3, 0, 4, 1, 2, 5).flatten(-2)
+        return q, k, v.view(*v.shape[:2], self.heads, 2 * pairs).transpose(1, 2)
 
 
 def _turns(length: int, pairs: int, like: Tensor) -> tuple[Tensor, Tensor]:
