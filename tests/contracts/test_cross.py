@@ -1,5 +1,7 @@
 """The contract of every file in banyan/cross, over the folder's listing; then the arithmetic of each."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -64,7 +66,7 @@ def test_every_parameter_and_every_token_gets_a_gradient(name: str) -> None:
 
 
 @every_part
-def test_saves_and_loads_exactly(name: str, tmp_path) -> None:
+def test_saves_and_loads_exactly(name: str, tmp_path: Path) -> None:
     part, other = make(name, seed=0), make(name, seed=1)
     save_file(part.state_dict(), tmp_path / "part.safetensors")
     other.load_state_dict(load_file(tmp_path / "part.safetensors"))
@@ -86,6 +88,15 @@ def test_half_precision_in_training_is_finite(name: str) -> None:
 def test_an_unknown_option_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="has no option 'depth'"):
         parts.check("cross", {"part": name, "depth": 3})
+
+
+@every_part
+@pytest.mark.parametrize("page", ["sharing.md", "sharing.zh.md"])
+def test_the_page_tells_of_the_part_and_its_options(name: str, page: str) -> None:
+    lines = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8").splitlines()
+    (line,) = [each for each in lines if each.startswith(f"| `{name}` |")]
+    for key, each in parts.options("cross", name).items():
+        assert f"`{key}` {each.default}" in line
 
 
 def test_fm_is_the_sum_over_all_pairs() -> None:

@@ -2,6 +2,8 @@
 
 import inspect
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,7 +19,9 @@ NAMES = parts.names("sharing")
 VIEWS = 4
 SIZES = Sizes(slots={"user": slice(0, 2), "item": slice(2, 5)}, width=8, views=VIEWS, parents=(None, 0, 1, None), scenarios=2)
 ROWS = 12
+DOCS = Path(__file__).parents[2] / "docs"
 every_part = pytest.mark.parametrize("name", NAMES)
+parts_with_dropout = pytest.mark.parametrize("name", [name for name in NAMES if "dropout" in parts.options("sharing", name)])
 
 
 def make(spec: parts.Spec, sizes: Sizes = SIZES, seed: int = 0) -> Sharing:
@@ -122,7 +126,7 @@ def test_jacobians_and_second_derivatives_exist(name: str) -> None:
 
 
 @every_part
-def test_saves_and_loads_exactly(name: str, tmp_path) -> None:
+def test_saves_and_loads_exactly(name: str, tmp_path: Path) -> None:
     part, other = make(name, seed=0).eval(), make(name, seed=1).eval()
     x, scenario = rows()
     assert not torch.equal(part(x, scenario, range(VIEWS)), other(x, scenario, range(VIEWS)))
@@ -131,13 +135,13 @@ def test_saves_and_loads_exactly(name: str, tmp_path) -> None:
     assert torch.equal(part(x, scenario, range(VIEWS)), other(x, scenario, range(VIEWS)))
 
 
-@every_part
+@parts_with_dropout
 def test_a_seed_gives_the_same_weights_and_the_same_dropout(name: str) -> None:
     outs = [make({"part": name, "dropout": 0.5}, seed=5)(*rows(), range(VIEWS)) for _ in range(2)]
     assert torch.equal(*outs)
 
 
-@every_part
+@parts_with_dropout
 def test_dropout_is_for_training_only(name: str) -> None:
     part = make({"part": name, "dropout": 0.5})
     noisy = [part(*rows(), range(VIEWS)) for _ in range(2)]
@@ -182,17 +186,42 @@ def test_the_penalty_is_a_scalar_that_can_be_trained_on(name: str) -> None:
 def test_options_are_keyword_only_with_defaults_and_are_checked(name: str) -> None:
     known = parts.options("sharing", name)
     assert all(each.default is not inspect.Parameter.empty for each in known.values())
-    with pytest.raises(ConfigError, match=r"has no option 'dropuot'\. Did you mean 'dropout'"):
-        parts.check("sharing", {"part": name, "dropuot": 0.1})
-    with pytest.raises(ConfigError, match=r"option 'dropout' is 1\.5"):
-        make({"part": name, "dropout": 1.5})
     for key, each in known.items():
+        with pytest.raises(ConfigError, match=rf"has no option '{key}x'\. Did you mean '{key}'"):
+            parts.check("sharing", {"part": name, f"{key}x": each.default})
+        if key == "dropout":
+            with pytest.raises(ConfigError, match=r"option 'dropout' is 1\.5"):
+                make({"part": name, key: 1.5})
         if isinstance(each.default, int):
             with pytest.raises(ConfigError, match=f"option '{key}' is 0; it takes 1 or more"):
                 make({"part": name, key: 0})
         if isinstance(each.default, tuple):
             with pytest.raises(ConfigError, match=f"option '{key}' is .*takes at least one size"):
                 make({"part": name, key: []})
+
+
+@every_part
+@pytest.mark.parametrize("page", ["sharing.md", "sharing.zh.md"])
+def test_the_page_tells_of_the_part_and_its_options(name: str, page: str) -> None:
+    lines = (DOCS / page).read_text(encoding="utf-8").splitlines()
+    (line,) = [each for each in lines if each.startswith(f"| `{name}` |")]
+    for key, each in parts.options("sharing", name).items():
+        assert f"`{key}` {each.default}" in line
+
+
+def test_the_page_shows_a_part_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example under "Adding one" runs, and is the same in both languages."""
+    shown = {re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.S)[0] for page in ("sharing.md", "sharing.zh.md")}
+    (code,) = shown
+    (tmp_path / "shown_on_the_page.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    part = make("shown_on_the_page:Sum").eval()
+    out = part(*rows(), [2, 0])
+    assert out.shape == (2, ROWS, part.width)
+    assert torch.equal(part(*rows(), [0])[0], out[1])
+    loss_of(out[0]).backward()
+    assert all(each.grad is not None and each.grad.any() for each in part.owned(2))
+    assert not any(each.grad is not None and each.grad.any() for each in part.owned(0))
 
 
 # ---- what each architecture promises besides
