@@ -1,0 +1,1 @@
+"""TABLES -> TENSORS: vocabularies, columns, pairs, statistics, and the steps made of them. Knows no network."""

@@ -1,0 +1,235 @@
+"""From a shop to arrays: fits the plan on training rows, then turns entities, log and samples into what steps are made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import polars as pl
+
+from banyan import parts
+from banyan.features import columns, labels, vocabulary
+from banyan.features.columns import ID, Texts, Values
+from banyan.features.labels import Labels
+from banyan.features.pairs import FIGURES
+from banyan.features.plan import BEHAVIOUR, SCENARIO, TIME, Plan, TablePlan
+from banyan.features.statistics import Snapshots
+from banyan.features.stock import ITEM, USER, Moment, Stock
+from banyan.features.vocabulary import FIRST, Vocabulary
+from banyan.store.schema import Feature, Store, duration
+from banyan.store.shop import EntityFrame, EventLog, SampleTable, Shop
+from banyan.types import TRAIN, Array
+
+TEXT_ROWS = 2_000_000  # most rows of context on which layouts are fitted
+
+
+@dataclass
+class TableData:
+    """The rows of one samples table as arrays, all of length n."""
+
+    name: str
+    entities: dict[str, Array]  # int32 row numbers
+    scenario: Array  # int32 codes
+    part: Array  # int8
+    weight: Array  # float32: the shop's weight divided by the sampling rate, mean 1 over training rows
+    context: Values  # own context features only
+    answer: Values | None  # one row: what training-only features are at answer time
+    own: list[str]  # names of its context features
+    moment: Moment | None  # None without a log or users
+    pair: Array | None  # (n, P)
+    labels: dict[str, Labels] = field(default_factory=dict)  # task -> labels
+    targets: tuple[Array, Array] | None = None
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def rows(self, part: int) -> Array:
+        """Row numbers of a part of the split."""
+        return np.flatnonzero(self.part == part)
+
+
+@dataclass
+class Data:
+    """Everything that training and evaluation read."""
+
+    plan: Plan
+    stock: Stock
+    tables: dict[str, TableData]
+
+
+def build(shop: Shop, texts: Texts | None = None) -> Data:
+    """Fit on the training rows of a shop and turn all of it into arrays."""
+    texts = texts or Texts()
+    plan = fit(shop, texts)
+    stock = stocked(plan, shop, texts)
+    return Data(plan, stock, {name: tabled(plan, stock, shop.store, table, texts) for name, table in shop.samples.items()})
+
+
+def fit(shop: Shop, texts: Texts) -> Plan:
+    """Vocabularies, scales, targets: from training rows and nothing else."""
+    log = shop.log
+    plan = Plan(scenarios=shop.scenarios, behaviours=log.behaviours if log else (), clock=log.clock if log else "none")
+    for name, frame in shop.entities.items():
+        plan.entities[name] = _entity(name, frame, shop, plan.books, texts)
+    plan.context = _context(shop, plan, texts)
+    if len(shop.scenarios) > 1:
+        plan.books[SCENARIO] = Vocabulary(SCENARIO, list(shop.scenarios[1:]))
+        plan.context.categories = {SCENARIO: SCENARIO, **plan.context.categories}
+    if log:
+        plan.books[BEHAVIOUR] = Vocabulary(BEHAVIOUR, list(log.behaviours))
+    for name, table in shop.samples.items():
+        plan.tables[name] = _table_plan(shop.store, name, table, log)
+    for task, spec in shop.store.tasks.items():
+        plan.targets[task] = labels.read(task, spec, shop.samples[spec.samples])[1]
+    _name_pairs(plan, shop.store, log)
+    for task, target in plan.targets.items():
+        if plan.tables[shop.store.tasks[task].samples].ranking:
+            plan.targets[task] = replace(target, side=len(plan.side))
+    plan.number_rows()
+    return plan
+
+
+def _entity(name: str, frame: EntityFrame, shop: Shop, books: dict[str, Vocabulary], texts: Texts) -> columns.Layout:
+    spec, hidden = shop.store.entities[name], shop.hidden.get(name, set())
+    counts = training_counts(name, len(frame), shop)
+    features = {key: f for key, f in spec.features.items() if key not in hidden}
+    ids = vocabulary.of_counts(f"{name}.{ID}", frame.ids, counts[1:], spec.least) if spec.embed_id else None
+    seen = frame.frame.filter(pl.Series(counts[1:] > 0)) if (counts[1:] > 0).any() else frame.frame
+    return columns.fit(name, seen, features, books, texts, ids, prefix=f"{name}.")
+
+
+def training_counts(name: str, rows: int, shop: Shop) -> Array:
+    """(rows,) how often training events and training rows name each row of an entity; row 0 is the missing one."""
+    counts = np.zeros(rows, np.int64)
+    if shop.log is not None and name in (USER, ITEM):
+        named = shop.log.user if name == USER else shop.log.item
+        counts += np.bincount(named[training_events(shop)], minlength=rows)
+    for table in shop.samples.values():
+        if name in table.entities:
+            counts += np.bincount(table.entities[name][table.part == TRAIN], minlength=rows)
+    counts[0] = 0
+    return counts
+
+
+def training_events(shop: Shop) -> Array:
+    """(events,) which events training may count: those before the cut, or, without a clock, those before each user's first held-out row."""
+    log = shop.log
+    assert log is not None
+    if log.clock == "time" and shop.cut is not None:
+        return np.asarray(log.time < shop.cut[0])
+    last = log.start[1:].copy()
+    keep = np.ones(len(log.item), bool)
+    for table in shop.samples.values():
+        held = (table.part > TRAIN) & (table.end >= 0)
+        excluded = table.exclude[held & (table.exclude >= 0)]
+        keep[excluded] = False
+        ordered = held & (table.exclude < 0) & (table.time is not None)
+        if USER in table.entities:
+            np.minimum.at(last, table.entities[USER][ordered], table.end[ordered])
+    return np.asarray(keep & (np.arange(len(keep)) < last[log.user]))
+
+
+def _context(shop: Shop, plan: Plan, texts: Texts) -> columns.Layout:
+    features: dict[str, Feature] = {}
+    frames = []
+    for table in shop.samples.values():
+        mine = {key: f for key, f in table.features.items() if isinstance(f, Feature)}
+        for key, feature in mine.items():
+            features.setdefault(key, feature)
+        if mine:
+            frames.append(table.context.filter(pl.Series(table.part == TRAIN)).select(list(mine)).head(TEXT_ROWS))
+    layout = columns.Layout("context")
+    if frames:
+        layout = columns.fit("context", pl.concat(frames, how="diagonal_relaxed"), features, plan.books, texts)
+    if any(t.time is not None for t in shop.samples.values()) and plan.clock != "order":
+        layout.dense[TIME] = (TIME, columns.TIME_PARTS)
+    return layout
+
+
+def _table_plan(store: Store, name: str, table: SampleTable, log: EventLog | None) -> TablePlan:
+    tasks = [key for key, t in store.tasks.items() if t.samples == name]
+    ranking = table.targets is not None
+    past = log is not None and USER in table.entities
+    return TablePlan(list(table.entities), list(table.context.columns), tasks, past, past and ITEM in table.entities and not ranking, ranking)
+
+
+def _name_pairs(plan: Plan, store: Store, log: EventLog | None) -> None:
+    if log is None or not store.model.pairs:
+        return
+    categories = [key for key in plan.entities[ITEM].categories if key != ID]
+    wanted = store.model.pair_features
+    plan.pair_keys = [ID, *(key for key in categories if wanted is None or key in wanted)]
+    plan.side = [f"{key}:{b}:{figure}" for key in plan.pair_keys for b in log.behaviours for figure in FIGURES]
+    plan.pair = list(plan.side)
+    if store.model.statistics:
+        names = _snapshots(store, log, np.ones(len(log.item), bool)).names
+        plan.side += [n for n in names if n.startswith("item:")]
+        plan.pair += names
+
+
+def _snapshots(store: Store, log: EventLog, usable: Array) -> Snapshots:
+    return Snapshots(log, duration(store.model.snapshot), usable)
+
+
+def stocked(plan: Plan, shop: Shop, texts: Texts) -> Stock:
+    """The entities and the log of a shop, as the plan has it."""
+    values = {name: columns.apply(plan.entities[name], f.frame, plan.books, texts, pl.Series(f.ids, dtype=pl.String), blank=True) for name, f in shop.entities.items()}
+    model = shop.store.model
+    stock = Stock(plan, values, {name: f.ids for name, f in shop.entities.items()}, shop.log, length=model.length, pair_last=model.pair_last)
+    if shop.log is not None:
+        stock.narrow(model.behaviours)
+        if any(n.startswith("item:") for n in plan.side):
+            stock.snapshots = _snapshots(shop.store, shop.log, training_events(shop))
+    return stock
+
+
+def tabled(plan: Plan, stock: Stock, store: Store, table: SampleTable, texts: Texts, *, labelled: bool = True) -> TableData:
+    """One samples table as arrays. Without `labelled`, its tasks' labels are not read (rows to be answered)."""
+    own = plan.tables[table.name]
+    frame, dense = table.context, {}
+    layout = plan.context.only(own.context)
+    context = columns.apply(layout, frame, plan.books, texts) if layout.tokens else _nothing(len(table))
+    if SCENARIO in plan.context.categories:
+        rows = np.where(table.scenario > 0, table.scenario + FIRST - 1, 0).astype(np.int32) + plan.books[SCENARIO].offset
+        context.ids = np.concatenate([rows[:, None].astype(np.int32), context.ids], 1)
+    if TIME in plan.context.dense and table.time is not None:
+        dense[TIME] = columns.time_parts(table.time)
+    context.dense = {**context.dense, **dense}
+    moment = _moment(stock, table)
+    pair = stock.pair(moment, table.entities[ITEM]) if moment is not None and own.pair and plan.pair else None
+    weight = table.weight / table.rate
+    train = weight[table.part == TRAIN]
+    weight = weight / (train.mean() if len(train) and train.mean() > 0 else 1.0)
+    found = TableData(
+        table.name, table.entities, table.scenario, table.part, weight.astype(np.float32), context, _at_answer(layout, plan, texts), own.context, moment, pair, {}, table.targets
+    )
+    if labelled:
+        found.labels = {task: labels.read(task, store.tasks[task], table, plan.targets[task])[0] for task in own.tasks}
+    return found
+
+
+def _nothing(rows: int) -> Values:
+    return Values(np.zeros((rows, 0), np.int32), np.zeros((rows, 0), np.float32), np.zeros((rows, 0), bool), np.zeros((rows, 0), np.int32), {}, {})
+
+
+def _moment(stock: Stock, table: SampleTable) -> Moment | None:
+    if stock.log is None or USER not in table.entities:
+        return None
+    last = int(stock.log.time.max()) if len(stock.log.time) else 0
+    time = table.time if table.time is not None else np.full(len(table), last, np.int64)
+    return Moment(table.entities[USER], np.maximum(table.end, 0), time, table.exclude)
+
+
+def _at_answer(layout: columns.Layout, plan: Plan, texts: Texts) -> Values | None:
+    """What training-only features read at answer time: one row, or None when there is no such feature."""
+    stated: Mapping[str, Feature] = {key: f for key, f in layout.features.items() if f.training_only is not None}
+    if not stated:
+        return None
+    only = layout.only(list(stated))
+    frame = pl.DataFrame({key: [f.training_only] for key, f in stated.items()})
+    return columns.apply(only, frame, plan.books, texts)
+
+
+def task_options(store: Store, task: str) -> dict[str, object]:
+    """A task's options with the defaults of its part filled in."""
+    known = parts.options("tasks", store.tasks[task].kind)
+    return {**{key: p.default for key, p in known.items()}, **store.tasks[task].options}

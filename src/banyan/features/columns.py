@@ -1,0 +1,277 @@
+"""The columns of one source (an entity, or the context of the samples) as arrays: fitted on training rows, then applied to any."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from banyan.features import vectors, vocabulary, words
+from banyan.features.vocabulary import Vocabulary
+from banyan.store.schema import Feature
+from banyan.types import Array
+
+ID = "id"  # the name of an entity's own id among its category features
+TIME_PARTS = 7
+DAY = 86_400_000_000  # microseconds
+
+
+@dataclass
+class Number:
+    """How a number becomes a standardised one and a bin."""
+
+    name: str
+    log: bool  # signed log1p before standardising, for long-tailed columns
+    mean: float
+    scale: float
+    edges: list[float]  # inner edges of the quantile bins, after the log
+    offset: int = 0  # of its bins in the fused table
+
+    def standard(self, values: Array) -> tuple[Array, Array]:
+        """((n,) float32 standardised in [-8, 8], 0 where missing; (n,) int32 rows of the bins)."""
+        x = _signed_log(values) if self.log else values.astype(np.float64)
+        known = np.isfinite(x)
+        bins = np.searchsorted(np.asarray(self.edges), np.where(known, x, 0.0), side="right")
+        z = np.clip((np.where(known, x, self.mean) - self.mean) / self.scale, -8, 8)
+        return z.astype(np.float32), (bins + self.offset).astype(np.int32)
+
+
+@dataclass
+class Layout:
+    """Which columns a source has, in the order of its tokens: categories, one token of numbers, then each bag and each vector."""
+
+    name: str
+    categories: dict[str, str] = field(default_factory=dict)  # feature -> name of its vocabulary
+    numbers: list[Number] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)  # feature -> vocabulary
+    texts: dict[str, tuple[int, int]] = field(default_factory=dict)  # feature -> (first row, buckets) of its hashed n-grams
+    dense: dict[str, tuple[str, int]] = field(default_factory=dict)  # feature -> (encoder, entries): frozen text, vector, time
+    ages: dict[str, tuple[float, float]] = field(default_factory=dict)  # time feature -> mean and scale of its age in days
+    features: dict[str, Feature] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> list[str]:
+        """Names of the tokens, in order."""
+        return [*self.categories, *(["numbers"] if self.numbers else []), *self.tags, *self.texts, *self.dense]
+
+    def only(self, wanted: Sequence[str]) -> "Layout":
+        """The part of the layout that holds these features, in the layout's order."""
+        return Layout(
+            self.name,
+            {k: v for k, v in self.categories.items() if k in wanted},
+            [n for n in self.numbers if n.name in wanted],
+            {k: v for k, v in self.tags.items() if k in wanted},
+            {k: v for k, v in self.texts.items() if k in wanted},
+            {k: v for k, v in self.dense.items() if k in wanted},
+            {k: v for k, v in self.ages.items() if k in wanted},
+            {k: v for k, v in self.features.items() if k in wanted},
+        )
+
+    @property
+    def bags(self) -> list[str]:
+        """Features of many ids a row; the bins of the numbers are one of them, named `numbers`."""
+        return [*(["numbers"] if any(n.edges for n in self.numbers) else []), *self.tags, *self.texts]
+
+
+@dataclass
+class Values:
+    """A source's columns as arrays of n rows; ids are rows of the fused table."""
+
+    ids: Array  # (n, C) int32
+    numbers: Array  # (n, M) float32, 0 where missing
+    known: Array  # (n, M) bool
+    bins: Array  # (n, M') int32, for the numbers that have bins
+    bags: dict[str, tuple[Array, Array]]  # feature -> (n + 1,) int64 offsets and int32 ids
+    dense: dict[str, Array]  # feature -> (n, E) float32; a row of zeros is missing
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def fit(
+    name: str,
+    frame: pl.DataFrame,
+    features: Mapping[str, Feature],
+    books: dict[str, Vocabulary],
+    texts: "Texts",
+    ids: Vocabulary | None = None,
+    prefix: str = "",
+) -> Layout:
+    """Fit a layout on training rows. New vocabularies join `books`; `ids` is the one of an entity's own ids."""
+    layout = Layout(name, features=dict(features))
+    if ids is not None:
+        layout.categories[ID] = ids.name
+        books[ids.name] = ids
+    for key, feature in features.items():
+        book = feature.like or f"{prefix}{key}"
+        match feature.kind:
+            case "category":
+                layout.categories[key] = book
+                books.setdefault(book, vocabulary.fit(book, frame[key], feature.least))
+            case "number":
+                layout.numbers.append(_number(key, frame[key], feature.bins))
+            case "tags":
+                layout.tags[key] = book
+                books.setdefault(book, vocabulary.fit(book, frame[key].explode(empty_as_null=True, keep_nulls=True), feature.least))
+            case "text" if feature.encoder == "ngrams":
+                layout.texts[key] = (0, feature.buckets)
+            case "text":
+                layout.dense[key] = ("vector", texts.width())
+            case "vector":
+                layout.dense[key] = ("vector", int(frame[key].list.len().max() or 0))  # type: ignore[arg-type]
+            case "time":
+                days = frame[key].drop_nulls().to_numpy() / DAY
+                layout.ages[key] = (float(days.mean()) if len(days) else 0.0, float(days.std()) + 1.0 if len(days) else 1.0)
+                layout.dense[key] = ("time", TIME_PARTS)
+    return layout
+
+
+def _number(name: str, series: pl.Series, bins: int) -> Number:
+    x = series.cast(pl.Float64).to_numpy()
+    x = x[np.isfinite(x)]
+    if not len(x):
+        return Number(name, False, 0.0, 1.0, [])
+    log = _long_tailed(x)
+    x = _signed_log(x) if log else x
+    scale = float(x.std())
+    edges = np.unique(np.quantile(x, np.arange(1, bins) / bins)) if bins > 1 else np.zeros(0)
+    return Number(name, log, float(x.mean()), scale if scale > 1e-9 else 1.0, [float(e) for e in edges])
+
+
+def _long_tailed(x: Array) -> bool:
+    scale = x.std()
+    return bool(scale > 0 and np.mean(((x - x.mean()) / scale) ** 3) > 2.0 and np.abs(x).max() > 3)
+
+
+def _signed_log(x: Array) -> Array:
+    return np.sign(x) * np.log1p(np.abs(x))
+
+
+class Texts:
+    """Turns text columns into n-grams and vectors; the vectors are cached on disk by content."""
+
+    def __init__(self, cache: Path | None = None, model: str | None = None) -> None:
+        self.cache, self.model = cache, model
+
+    def width(self) -> int:
+        """Entries of a sentence vector."""
+        return int(vectors.embed_texts(["width"], self.cache, self.model)[0].shape[1])
+
+    def vectors(self, texts: pl.Series) -> Array:
+        """(n, E) float32; a missing text is a row of zeros."""
+        found, known = vectors.embed_texts(texts.fill_null("").to_list(), self.cache, self.model)
+        return np.where(known[:, None], found, 0.0).astype(np.float32)
+
+
+def apply(layout: Layout, frame: pl.DataFrame, books: Mapping[str, Vocabulary], texts: Texts, ids: pl.Series | None = None, *, blank: bool = False) -> Values:
+    """The arrays of any rows. With `blank`, a first row stands for the missing entity."""
+    rows = frame.height + blank
+    categories = [ids if key == ID and ids is not None else frame[key] for key in layout.categories]
+    columns = [books[book].rows(_blanked(series, blank)) for book, series in zip(layout.categories.values(), categories, strict=True)]
+    numbers, known, bins = _numbers(layout.numbers, frame, rows, blank)
+    return Values(
+        np.stack(columns, 1) if columns else np.zeros((rows, 0), np.int32),
+        numbers,
+        known,
+        bins,
+        {**_tags(layout, frame, books, blank), **_texts(layout, frame, blank)},
+        {key: _dense(layout, key, frame[key], texts, blank) for key in layout.dense},
+    )
+
+
+def _blanked(series: pl.Series, blank: bool) -> pl.Series:
+    series = series.cast(pl.String)
+    return pl.concat([pl.Series([None], dtype=pl.String), series.alias("")]) if blank else series
+
+
+def _numbers(numbers: Sequence[Number], frame: pl.DataFrame, rows: int, blank: bool) -> tuple[Array, Array, Array]:
+    values = np.zeros((rows, len(numbers)), np.float32)
+    known = np.zeros((rows, len(numbers)), bool)
+    bins = []
+    for i, number in enumerate(numbers):
+        raw = frame[number.name].cast(pl.Float64).to_numpy()
+        raw = np.concatenate([[np.nan], raw]) if blank else raw
+        known[:, i] = np.isfinite(raw)
+        values[:, i], binned = number.standard(raw)
+        if number.edges:
+            bins.append(binned)
+    return values, known, np.stack(bins, 1) if bins else np.zeros((rows, 0), np.int32)
+
+
+def _tags(layout: Layout, frame: pl.DataFrame, books: Mapping[str, Vocabulary], blank: bool) -> dict[str, tuple[Array, Array]]:
+    found = {}
+    for key, book in layout.tags.items():
+        counts = frame[key].list.len().fill_null(0).to_numpy().astype(np.int64)
+        flat = frame[key].filter(frame[key].list.len() > 0).explode(empty_as_null=True, keep_nulls=True)
+        found[key] = (_offsets(counts, blank), books[book].rows(flat))
+    return found
+
+
+def _texts(layout: Layout, frame: pl.DataFrame, blank: bool) -> dict[str, tuple[Array, Array]]:
+    found = {}
+    for key, (offset, buckets) in layout.texts.items():
+        offsets, values = words.grams(frame[key], buckets)
+        found[key] = (_offsets(np.diff(offsets), blank), (values + offset).astype(np.int32))
+    return found
+
+
+def _offsets(counts: Array, blank: bool) -> Array:
+    return np.concatenate([np.zeros(1 + blank, np.int64), np.cumsum(counts, dtype=np.int64)])
+
+
+def _dense(layout: Layout, key: str, series: pl.Series, texts: Texts, blank: bool) -> Array:
+    feature = layout.features[key]
+    width = layout.dense[key][1]
+    if feature.kind == "time":
+        found = time_parts(series.to_numpy(), *layout.ages[key])
+    elif feature.kind == "text":
+        found = texts.vectors(series)
+    else:
+        found = np.zeros((len(series), width), np.float32)
+        present = series.is_not_null().to_numpy()
+        if present.any():
+            found[present] = np.stack(series.drop_nulls().to_list())
+    return np.concatenate([np.zeros((int(blank), width), np.float32), found]).astype(np.float32)
+
+
+def time_parts(time: Array, mean: float = 0.0, scale: float = 0.0) -> Array:
+    """(n, 7) float32: age (standardised days; 0 when `scale` is 0), then sine and cosine of the hour, the weekday and the day of the year.
+
+    `time` is microseconds since 1970 (UTC); a missing one (nan) gives zeros.
+    """
+    x = np.asarray(time, np.float64)
+    days = x / DAY
+    turns = np.stack([days % 1, ((days + 3) / 7) % 1, (days / 365.2425) % 1], 1) * 2 * np.pi  # 1970 began on a Thursday
+    age = np.clip((days - mean) / scale, -8, 8) if scale else np.zeros_like(days)
+    parts = np.stack([age, *(f(turns[:, i]) for i in range(3) for f in (np.sin, np.cos))], 1)
+    return np.where(np.isfinite(x)[:, None], parts, 0.0).astype(np.float32)
+
+
+def plain(layout: Layout) -> dict[str, Any]:
+    """The layout as JSON-able values."""
+    return {
+        "name": layout.name,
+        "categories": layout.categories,
+        "numbers": [vars(n) for n in layout.numbers],
+        "tags": layout.tags,
+        "texts": layout.texts,
+        "dense": layout.dense,
+        "ages": layout.ages,
+        "features": {key: f.model_dump(mode="json") for key, f in layout.features.items()},
+    }
+
+
+def restored(found: Mapping[str, Any]) -> Layout:
+    """The layout that `plain` wrote."""
+    return Layout(
+        found["name"],
+        dict(found["categories"]),
+        [Number(**n) for n in found["numbers"]],
+        dict(found["tags"]),
+        {key: (int(a), int(b)) for key, (a, b) in found["texts"].items()},
+        {key: (str(a), int(b)) for key, (a, b) in found["dense"].items()},
+        {key: (float(a), float(b)) for key, (a, b) in found["ages"].items()},
+        {key: Feature(**f) for key, f in found["features"].items()},
+    )

@@ -1,0 +1,128 @@
+"""The labels of a samples table as arrays, one set a task, with what was seen and what was not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from banyan import parts
+from banyan.errors import DataError
+from banyan.features import vocabulary
+from banyan.store.schema import TaskSpec
+from banyan.store.shop import SampleTable
+from banyan.types import TRAIN, Array, Target
+
+
+@dataclass
+class Labels:
+    """One task's labels over a table's n rows; value is 0 where not seen."""
+
+    value: Array  # float32 (n, V) or (n, C) or (n, A); int64 (n,) codes of classes; (n, 0) for a ranking, whose targets are in the table
+    seen: Array  # bool (n, N)
+
+
+def names(task: str, spec: TaskSpec, table: SampleTable) -> list[str]:
+    """The label columns of a task: what it says, else the table's only one, else the one named as the task."""
+    if given := spec.stages or spec.labels or ([spec.label] if spec.label else None):
+        return list(given)
+    columns = table.labels.columns
+    if parts.find("tasks", spec.kind).kind == "counts":
+        return list(columns)
+    return [task] if task in columns else columns[:1]
+
+
+def read(task: str, spec: TaskSpec, table: SampleTable, target: Target | None = None) -> tuple[Labels, Target]:
+    """A task's labels. Classes and priors are fitted on training rows unless `target` brings them.
+
+    Raises DataError for a label outside of the task's range, naming table, column, row and value.
+    """
+    kind = parts.find("tasks", spec.kind)
+    if kind.kind == "places":
+        return _places(table, target)
+    columns = names(task, spec, table)
+    train = table.part == TRAIN
+    weight = table.weight / table.rate
+    if kind.kind == "code":
+        return _codes(columns[0], table, train, target)
+    if kind.kind == "tags":
+        return _tags(columns, table, train, target)
+    value, seen = _floats(columns, table)
+    _in_range(task, kind.lowest, kind.highest, columns, table, value, seen)
+    if target is None:
+        used = seen & train[:, None]
+        weights = np.where(used, weight[:, None], 0)
+        prior = (value * weights).sum(0) / np.maximum(weights.sum(0), 1e-12)
+        grades = _grades(value[used]) if kind.grades else ()
+        extra = (float(((value > 0) * weights).sum() / max(weights.sum(), 1e-12)),) if kind.prior_share else ()
+        target = Target(tuple(columns), grades, (*(float(p) for p in prior), *extra))
+    return Labels(value, seen), target
+
+
+def _grades(values: Array) -> tuple[str, ...]:
+    """The whole grades between the lowest and the highest label; averaged grades lie between two of them."""
+    if not len(values):
+        return ("0", "1")
+    low, high = int(np.floor(values.min())), int(np.ceil(values.max()))
+    return tuple(str(g) for g in range(low, max(high, low + 1) + 1))
+
+
+def _floats(columns: Sequence[str], table: SampleTable) -> tuple[Array, Array]:
+    try:
+        raw = np.stack([table.labels[c].cast(pl.Float64).to_numpy() for c in columns], 1)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"samples.{table.name}: labels {', '.join(columns)} must be numbers ({error}).") from error
+    seen = np.isfinite(raw)
+    return np.where(seen, raw, 0).astype(np.float32), seen
+
+
+def _in_range(task: str, low: float, high: float, columns: Sequence[str], table: SampleTable, value: Array, seen: Array) -> None:
+    wrong = seen & ((value < low) | (value > high))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise DataError(
+            f"samples.{table.name}, row {row + 1}: label {columns[column]!r} is {value[row, column]:g}; task {task!r} takes values from {low:g} to {high:g}."
+        )
+
+
+def _codes(column: str, table: SampleTable, train: Array, target: Target | None) -> tuple[Labels, Target]:
+    text = table.labels[column].cast(pl.String)
+    if target is None:
+        book = vocabulary.fit(column, text.filter(pl.Series(train)))
+        classes = tuple(sorted(book.values, key=_natural))
+        counts = dict(text.filter(pl.Series(train)).drop_nulls().value_counts().iter_rows())
+        total = max(sum(counts.values()), 1)
+        target = Target((column,), classes, tuple(counts[c] / total for c in classes))
+    code = text.replace_strict(list(target.classes), list(range(len(target.classes))), default=-1, return_dtype=pl.Int64)
+    found = code.fill_null(-1).to_numpy()
+    return Labels(np.maximum(found, 0), (found >= 0)[:, None]), target
+
+
+def _natural(text: str) -> tuple[float, str]:
+    digits = "".join(c for c in text.split("-")[0] if c.isdigit())
+    return (float(digits) + (0.5 if text.endswith("+") else 0), text) if digits else (-1.0 if text.lower().startswith("under") else float("inf"), text)
+
+
+def _tags(columns: Sequence[str], table: SampleTable, train: Array, target: Target | None) -> tuple[Labels, Target]:
+    if len(columns) > 1:
+        value, seen = _floats(columns, table)
+        target = target or Target(tuple(columns), tuple(columns), tuple(float(v) for v in value[train].mean(0)))
+        return Labels(value, seen.any(1, keepdims=True)), target
+    lists = table.labels[columns[0]]
+    seen = lists.is_not_null().to_numpy()
+    flat = lists.filter(lists.list.len() > 0).explode(empty_as_null=True, keep_nulls=True).cast(pl.String)
+    owner = np.repeat(np.arange(len(lists)), lists.list.len().fill_null(0).to_numpy())
+    classes = target.classes if target else tuple(sorted(vocabulary.fit(columns[0], flat.filter(pl.Series(train[owner]))).values))
+    code = flat.replace_strict(list(classes), list(range(len(classes))), default=-1, return_dtype=pl.Int64).fill_null(-1).to_numpy()
+    value = np.zeros((len(lists), len(classes)), np.float32)
+    value[owner[code >= 0], code[code >= 0]] = 1
+    if target is None:
+        target = Target((columns[0],), classes, tuple(float(v) for v in value[train & seen].mean(0)) if (train & seen).any() else (0.5,) * len(classes))
+    return Labels(value, seen[:, None]), target
+
+
+def _places(table: SampleTable, target: Target | None) -> tuple[Labels, Target]:
+    if table.targets is None:
+        raise DataError(f"samples.{table.name}: a ranking task needs samples made by the recipe next_item, or with an item to be found in each row.")
+    counts = np.diff(table.targets[0])
+    return Labels(np.zeros((len(table), 0), np.float32), (counts > 0)[:, None]), target or Target(("next",))

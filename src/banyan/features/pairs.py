@@ -1,0 +1,78 @@
+"""What one user's past says about one item: counts and recency with the item, its category, its brand.
+
+Pure functions on arrays: training, evaluation and the engine call the same ones. Knows no log and no table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from banyan.types import Array
+
+FIGURES = ("count", "recency")  # of each behaviour with each key
+
+
+@dataclass(frozen=True)
+class Pasts:
+    """The events of n pasts, flat. `past` says to which past an event belongs; rises."""
+
+    past: Array  # (m,) int64 in [0, n)
+    item: Array  # (m,) int32 row numbers
+    behaviour: Array  # (m,) int codes
+    age: Array  # (m,) float32 days (or events) from the event to the moment of the row, >= 0
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What each past holds of each code it touched, sorted by (past, code): look-up is one binary search."""
+
+    key: Array  # (t,) int64, past * size + code
+    figures: Array  # (t, F) float32
+    size: int
+
+    def look_up(self, past: Array, code: Array) -> Array:
+        """(..., F) float32: the figures of (past, code), 0 where that past never touched it."""
+        wanted = past.astype(np.int64) * self.size + code
+        if not len(self.key):
+            return np.zeros((*wanted.shape, self.figures.shape[1]), np.float32)
+        place = np.minimum(np.searchsorted(self.key, wanted), len(self.key) - 1)
+        return np.where((self.key[place] == wanted)[..., None], self.figures[place], np.float32(0))
+
+
+def spans(start: Array, end: Array) -> tuple[Array, Array]:
+    """Flat positions of the ranges [start, end), and the range that each belongs to; both (m,) int64."""
+    counts = np.maximum(end - start, 0)
+    owner = np.repeat(np.arange(len(start), dtype=np.int64), counts)
+    first = np.cumsum(counts) - counts
+    return np.arange(len(owner), dtype=np.int64) - first[owner] + start[owner], owner
+
+
+def touched(pasts: Pasts, code: Array, size: int, behaviours: int) -> Touched:
+    """Figures of every (past, code) pair that occurs: for each behaviour log1p(count) and 1 / (1 + age of the latest).
+
+    `code` (m,) is the item itself or a category of it, in [0, size).
+    """
+    key = pasts.past * size + code
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, np.int64)
+    fresh = 1 / (1 + pasts.age[order])
+    figures = np.zeros((len(first), behaviours * len(FIGURES)), np.float32)
+    for b in range(behaviours if len(first) else 0):
+        mine = pasts.behaviour[order] == b
+        figures[:, 2 * b] = np.log1p(np.add.reduceat(mine.astype(np.float32), first))
+        figures[:, 2 * b + 1] = np.maximum.reduceat(np.where(mine, fresh, 0), first)
+    return Touched(key[first], figures, size)
+
+
+def user_item(pasts: Pasts, past: Array, right: Array, codes: Sequence[Array], sizes: Sequence[int], behaviours: int) -> Array:
+    """(..., P) float32 pair features of left `past` (...) and right item `right` (...), P = keys * behaviours * 2.
+
+    `codes[i]` (item rows,) maps an item's row number to its i-th key (the item itself, its category, ...), `sizes[i]` how many there are.
+    """
+    found = [
+        touched(pasts, code[pasts.item].astype(np.int64), size, behaviours).look_up(past, code[right])
+        for code, size in zip(codes, sizes, strict=True)
+    ]
+    return np.concatenate(found, -1) if found else np.zeros((*right.shape, 0), np.float32)

@@ -1,0 +1,88 @@
+"""What was fitted on training rows: vocabularies, layouts, targets. All that the network's shape and the feature code need, and no data."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from banyan.features import columns
+from banyan.features.columns import Layout
+from banyan.features.vocabulary import Vocabulary
+from banyan.types import Target
+
+SCENARIO, BEHAVIOUR, TIME = "scenario", "behaviour", "time"
+
+
+@dataclass
+class TablePlan:
+    """What the rows of one samples table bring."""
+
+    entities: list[str]
+    context: list[str]  # its own context features
+    tasks: list[str]
+    past: bool = False  # rows have a history
+    pair: bool = False  # rows name a user and an item
+    ranking: bool = False  # rows ask for items: the item and pair slots are empty
+
+
+@dataclass
+class Plan:
+    """Everything fitted. Written to a bundle as JSON."""
+
+    books: dict[str, Vocabulary] = field(default_factory=dict)
+    entities: dict[str, Layout] = field(default_factory=dict)
+    context: Layout = field(default_factory=lambda: Layout("context"))
+    targets: dict[str, Target] = field(default_factory=dict)
+    tables: dict[str, TablePlan] = field(default_factory=dict)
+    behaviours: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ("",)
+    clock: str = "none"
+    pair_keys: list[str] = field(default_factory=list)  # item features whose counts pairs hold, the item itself first
+    pair: list[str] = field(default_factory=list)  # names of the P pair features
+    side: list[str] = field(default_factory=list)  # names of the F side scores of a ranking's candidates
+    rows: int = 0  # rows of the fused embedding table
+
+    def number_rows(self) -> None:
+        """Give every vocabulary, bin and bucket its place in the fused table."""
+        place = 0
+        for book in self.books.values():
+            book.offset, place = place, place + len(book)
+        for layout in (*self.entities.values(), self.context):
+            for number in layout.numbers:
+                number.offset, place = place, place + len(number.edges) + 1
+            for key, (_, buckets) in layout.texts.items():
+                layout.texts[key], place = (place, buckets), place + buckets
+        self.rows = max(place, 1)
+
+    @property
+    def has_past(self) -> bool:
+        """Whether any table's rows have a history."""
+        return any(t.past for t in self.tables.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able values; `from_json` reads them."""
+        return {
+            "books": {key: {"values": b.values, "offset": b.offset} for key, b in self.books.items()},
+            "entities": {key: columns.plain(layout) for key, layout in self.entities.items()},
+            "context": columns.plain(self.context),
+            "targets": {key: asdict(t) for key, t in self.targets.items()},
+            "tables": {key: asdict(t) for key, t in self.tables.items()},
+            **{key: getattr(self, key) for key in ("behaviours", "scenarios", "clock", "pair_keys", "pair", "side", "rows")},
+        }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> "Plan":
+        """The plan that `to_json` wrote."""
+        return cls(
+            {key: Vocabulary(key, list(b["values"]), int(b["offset"])) for key, b in found["books"].items()},
+            {key: columns.restored(layout) for key, layout in found["entities"].items()},
+            columns.restored(found["context"]),
+            {key: Target(*(tuple(t[k]) for k in ("names", "classes", "prior")), *([t["side"]] if "side" in t else [])) for key, t in found["targets"].items()},
+            {key: TablePlan(**t) for key, t in found["tables"].items()},
+            tuple(found["behaviours"]),
+            tuple(found["scenarios"]),
+            found["clock"],
+            list(found["pair_keys"]),
+            list(found["pair"]),
+            list(found["side"]),
+            int(found["rows"]),
+        )

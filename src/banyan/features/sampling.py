@@ -1,0 +1,36 @@
+"""Which items a ranking task scores in a training step, and with what probability each was there."""
+
+from typing import Any
+
+import numpy as np
+
+from banyan.types import Array
+
+
+class Negatives:
+    """Draws the candidates of a step: the targets of the batch, and sampled others.
+
+    `sampling`: in_batch (targets of the batch alone), uniform, popularity (targets' counts to the power .75), full (all items).
+    """
+
+    def __init__(self, counts: Array, *, sampling: str = "uniform", negatives: int = 1000, **_: Any) -> None:
+        """`counts` (item rows,): how often each item is a training target; row 0, the missing item, is never drawn."""
+        self.sampling = "full" if sampling != "in_batch" and negatives >= len(counts) - 1 else sampling
+        self.negatives = negatives
+        self.share = counts / max(counts.sum(), 1)
+        weight = np.ones(len(counts)) if sampling == "uniform" else np.power(counts, 0.75)
+        weight[0] = 0
+        self.chance = weight / max(weight.sum(), 1e-12)
+        self.cumulative = np.cumsum(self.chance)
+
+    def draw(self, targets: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+        """((K,) item rows, sorted, each once; (K,) float32 log of the expected number of times that each was drawn)."""
+        if self.sampling == "full":
+            items = np.arange(1, len(self.share))
+            return items, np.zeros(len(items), np.float32)
+        drawn = 0 if self.sampling == "in_batch" else self.negatives
+        sampled = np.searchsorted(self.cumulative, rng.random(drawn) * self.cumulative[-1], side="right")
+        items = np.unique(np.concatenate([targets, np.minimum(sampled, len(self.share) - 1)]))
+        items = items[items > 0]
+        expected = len(targets) * self.share[items] + drawn * self.chance[items]
+        return items, np.log(np.clip(expected, 1e-12, 1.0)).astype(np.float32)

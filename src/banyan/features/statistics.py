@@ -1,0 +1,88 @@
+"""Statistics over many users, read as of the last snapshot boundary before a row, so that no row sees its own future.
+
+With a clock the counts of a row are those of events before the boundary. Without one they are totals over the training
+events with everything that the row's own user did taken out: a label of pure noise gains nothing from them either way.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from banyan.store.shop import EventLog
+from banyan.types import Array
+
+WINDOWS = (1, 4)  # snapshots looked back over, beside all of time
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How often each key had each behaviour up to each boundary: one sorted array, two binary searches a question."""
+
+    sorted: Array  # (events,) int64: (key * behaviours + behaviour) * boundaries + snapshot
+    behaviours: int
+    first: int  # snapshot number of the earliest event
+    boundaries: int
+
+    def until(self, key: Array, behaviour: int, snapshot: Array) -> Array:
+        """How many events of `key` lie in snapshots before `snapshot`; shapes broadcast."""
+        base = (key.astype(np.int64) * self.behaviours + behaviour) * self.boundaries
+        place = np.clip(snapshot - self.first, 0, self.boundaries)
+        return np.searchsorted(self.sorted, base + place) - np.searchsorted(self.sorted, base)
+
+    def figures(self, key: Array, snapshot: Array) -> Array:
+        """(..., F) float32: for each behaviour log1p of the counts in all of time and in each window."""
+        found = []
+        for behaviour in range(self.behaviours):
+            now = self.until(key, behaviour, snapshot)
+            found += [now, *(now - self.until(key, behaviour, snapshot - w) for w in WINDOWS)]
+        return np.log1p(np.stack(np.broadcast_arrays(*found), -1)).astype(np.float32)
+
+
+class Snapshots:
+    """Popularity of items and activity of users at fixed boundaries."""
+
+    def __init__(self, log: EventLog, span: int, usable: Array) -> None:
+        """`span` is microseconds between boundaries; `usable` (events,) marks the events that may count when there is no clock."""
+        self.log, self.span, self.clocked = log, span, log.clock == "time"
+        keep = np.ones(len(log.item), bool) if self.clocked else usable
+        number = log.time // span if self.clocked else np.zeros_like(log.time)
+        user = log.user
+        self.items = _counts(log.item[keep], log.behaviour[keep], number[keep], len(log.behaviours))
+        self.users = _counts(user[keep], log.behaviour[keep], number[keep], len(log.behaviours))
+        self.wide = int(log.item.max(initial=0)) + 1
+        both = user[keep].astype(np.int64) * self.wide + log.item[keep]
+        self.own = None if self.clocked else _counts(both, log.behaviour[keep], number[keep], len(log.behaviours))
+
+    @property
+    def names(self) -> list[str]:
+        """Names of `item`'s figures, then of `user`'s."""
+        spans = ["all", *(f"last{w}" for w in WINDOWS)] if self.clocked else ["all"]
+        return [f"{side}:{b}:{span}" for side in ("item", "user") for b in self.log.behaviours for span in spans]
+
+    def snapshot(self, time: Array) -> Array:
+        """(n,) number of the last boundary at or before `time`: events of earlier snapshots count."""
+        return time // self.span if self.clocked else np.ones_like(time)
+
+    def item(self, items: Array, snapshot: Array, user: Array | None = None) -> Array:
+        """(..., F) float32 popularity of `items` as of `snapshot`; without a clock, what `user` did is taken out."""
+        if self.clocked:
+            return self.items.figures(items, snapshot)
+        one = np.ones((), np.int64)
+        counts = [self.items.until(items, b, one) for b in range(self.items.behaviours)]
+        if user is not None and self.own is not None:
+            both = user.astype(np.int64) * self.wide + items
+            counts = [c - self.own.until(both, b, one) for b, c in enumerate(counts)]
+        return np.log1p(np.stack(counts, -1)).astype(np.float32)
+
+    def user(self, users: Array, snapshot: Array) -> Array:
+        """(..., F) float32 activity of `users` as of `snapshot`; without a clock nothing is said (zeros)."""
+        if self.clocked:
+            return self.users.figures(users, snapshot)
+        return np.zeros((*users.shape, self.users.behaviours), np.float32)
+
+
+def _counts(key: Array, behaviour: Array, number: Array, behaviours: int) -> Counts:
+    first = int(number.min()) if len(number) else 0
+    boundaries = int(number.max()) - first + 1 if len(number) else 1
+    code = (key.astype(np.int64) * behaviours + behaviour) * boundaries + (number - first)
+    return Counts(np.sort(code), behaviours, first, boundaries)

@@ -1,0 +1,302 @@
+"""Assembles steps: rows of several tables in, a few contiguous arrays out. Work grows with the rows asked for and with nothing else."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from banyan.features.build import Data, TableData
+from banyan.features.columns import Layout, Values
+from banyan.features.pairs import spans
+from banyan.features.plan import BEHAVIOUR, SCENARIO, TablePlan
+from banyan.features.sampling import Negatives
+from banyan.features.stock import ITEM, USER
+from banyan.features.vocabulary import FIRST
+from banyan.types import MISSING, Array, Bag, Batch, Block, Choice, Label, Past, Step
+
+
+class Scratch:
+    """Finds the distinct among many ids in time of their number, on an array made once."""
+
+    def __init__(self, size: int) -> None:
+        self.slot = np.zeros(size, np.int32)
+
+    def distinct(self, ids: Array, first: int | None = None) -> tuple[Array, Array]:
+        """((U,) each id once, (n,) the place of each), in the order of the last occurrences; `first` is put in front."""
+        order = np.arange(len(ids), dtype=np.int32)
+        self.slot[ids] = order
+        unique = ids[self.slot[ids] == order]
+        if first is not None:
+            place = int(np.flatnonzero(unique == first)[0])
+            unique[place], unique[0] = unique[0], unique[place]
+        self.slot[unique] = np.arange(len(unique), dtype=np.int32)
+        return unique, self.slot[ids]
+
+
+class Gatherer:
+    """Collects the ids of a step as they come and says where each block of them begins."""
+
+    def __init__(self) -> None:
+        self.parts: list[Array] = []
+        self.size = 0
+
+    def add(self, ids: Array) -> int:
+        """Add ids of any shape; returns the place of the first."""
+        start = self.size
+        self.parts.append(ids.reshape(-1))
+        self.size += ids.size
+        return start
+
+
+class Feeder:
+    """Makes steps from rows. One object serves training (with a generator), evaluation and answers (without)."""
+
+    def __init__(self, data: Data, options: Mapping[str, Mapping[str, object]] | None = None, id_dropout: float = 0.0) -> None:
+        """`options`: each ranking task's options, read for its sampling."""
+        self.data, self.plan, self.stock = data, data.plan, data.stock
+        self.id_dropout = id_dropout
+        self.ids = Scratch(self.plan.rows)
+        self.rows = {name: Scratch(len(v)) for name, v in self.stock.entities.items()}
+        self.negatives = {task: self._negatives(name, options or {}, task) for name, t in self.plan.tables.items() if t.ranking for task in t.tasks}
+        self.whole = {name: _whole(self.plan.context, own) for name, own in ((n, data.tables[n].context) for n in data.tables)}
+
+    def _negatives(self, table: str, options: Mapping[str, Mapping[str, object]], task: str) -> Negatives:
+        data = self.data.tables.get(table)
+        counts = np.zeros(len(self.stock.entities[ITEM]))
+        if data is not None and data.targets is not None:
+            at, _ = spans(data.targets[0][data.rows(0)], data.targets[0][data.rows(0) + 1])
+            counts = np.bincount(data.targets[1][at], minlength=len(counts)).astype(float)
+        return Negatives(counts, **options.get(task, {}))  # type: ignore[arg-type]
+
+    def step(self, picks: Mapping[str, Array], rng: np.random.Generator | None = None, tasks: Sequence[str] | None = None, *, choose: bool = True) -> Step:
+        """A step over the rows picked from each table. With `rng` it is a training step: ids drop out, candidates are drawn.
+
+        `tasks` limits which labels travel; with `choose=False` a ranking task gets no candidates.
+        """
+        gatherer = Gatherer()
+        wanted: dict[str, list[Array]] = {name: [np.zeros(1, np.int64)] for name in self.stock.entities}
+        places: dict[str, int] = dict.fromkeys(wanted, 1)
+        drafts = []
+        for name, rows in picks.items():
+            drafts.append(self._draft(self.data.tables[name], rows, rng, tasks, wanted, places, choose))
+        entities, found = {}, {}
+        for name, asked in wanted.items():
+            distinct, found[name] = self._distinct(name, np.concatenate(asked))
+            entities[name] = self._entity(name, distinct, gatherer, rng)
+        batches = [self._batch(draft, found, gatherer, rng is not None) for draft in drafts]
+        flat = np.concatenate(gatherer.parts) if gatherer.parts else np.zeros(0, np.int32)
+        unique, inverse = self.ids.distinct(flat)
+        return Step(batches, entities, torch.from_numpy(unique.astype(np.int64)), torch.from_numpy(inverse))
+
+    def catalogue(self, name: str, rows: Array) -> tuple[Step, Tensor]:
+        """A step that holds only rows of one entity, and the place of each in its block."""
+        gatherer = Gatherer()
+        distinct, place = self._distinct(name, np.concatenate([np.zeros(1, np.int64), rows]))
+        block = self._entity(name, distinct, gatherer, None)
+        unique, inverse = self.ids.distinct(np.concatenate(gatherer.parts) if gatherer.parts else np.zeros(0, np.int32))
+        return Step([], {name: block}, torch.from_numpy(unique.astype(np.int64)), torch.from_numpy(inverse)), place[1:]
+
+    def _distinct(self, name: str, rows: Array) -> tuple[Array, Tensor]:
+        unique, inverse = self.rows[name].distinct(rows, MISSING)
+        return unique, torch.from_numpy(inverse.astype(np.int64))
+
+    def _draft(
+        self,
+        table: TableData,
+        rows: Array,
+        rng: np.random.Generator | None,
+        tasks: Sequence[str] | None,
+        wanted: dict[str, list[Array]],
+        places: dict[str, int],
+        choose: bool,
+    ) -> "Draft":
+        draft = Draft(table, self.plan.tables[table.name], rows, {}, {}, {}, {})
+
+        def ask(name: str, ids: Array) -> slice:
+            wanted[name].append(ids.reshape(-1).astype(np.int64))
+            places[name] += ids.size
+            return slice(places[name] - ids.size, places[name])
+
+        for name, column in table.entities.items():
+            draft.entities[name] = ask(name, column[rows])
+        if table.moment is not None and self.plan.has_past:
+            draft.events, draft.mask = self._events(table, rows)
+            assert self.stock.narrowed is not None
+            draft.past = ask(ITEM, np.where(draft.mask, self.stock.narrowed.item[draft.events], MISSING))
+        for task, labels in table.labels.items():
+            if (tasks is None or task in tasks) and labels.seen[rows].any():
+                if draft.plan.ranking and choose:
+                    targets, owner = _targets(table, rows)
+                    items, log_q = self.negatives[task].draw(targets, rng or np.random.default_rng(0))
+                    draft.places[task] = _places(items, targets, owner, len(rows))
+                    draft.choices[task] = (items, log_q, ask(ITEM, items))
+                draft.labels[task] = labels.value[rows], labels.seen[rows]
+        return draft
+
+    def _events(self, table: TableData, rows: Array) -> tuple[Array, Array]:
+        """((B, L) positions in the narrowed log, (B, L) which are events), newest last."""
+        assert table.moment is not None and self.stock.narrowed is not None
+        moment = table.moment.take(rows)
+        end = moment.end if self.stock.places is None else self.stock.places[moment.end]
+        start = self.stock.narrowed.start[moment.user]
+        length = int(min(self.stock.length, np.max(end - start, initial=1)))
+        at = end[:, None] - np.arange(max(length, 1), 0, -1)
+        mask = at >= start[:, None]
+        exclude = moment.exclude if self.stock.places is None else np.where(moment.exclude >= 0, self.stock.places[moment.exclude], -1)
+        mask &= at != exclude[:, None]
+        return np.where(mask, at, 0), mask
+
+    def _entity(self, name: str, rows: Array, gatherer: Gatherer, rng: np.random.Generator | None) -> Block:
+        values, layout = self.stock.entities[name], self.plan.entities[name]
+        ids = values.ids[rows]
+        if rng is not None and self.id_dropout and "id" in layout.categories:
+            column = list(layout.categories).index("id")
+            hidden = rng.random(len(rows)) < self.id_dropout
+            ids[hidden & (rows > 0), column] = self.plan.books[layout.categories["id"]].unseen
+        return _block(layout, values, rows, ids, values.numbers[rows], values.known[rows], values.bins[rows], gatherer)
+
+    def _context(self, table: TableData, rows: Array, gatherer: Gatherer, training: bool) -> Block:
+        layout, own = self.plan.context, table.context
+        ids, numbers, known, bins = own.ids[rows], own.numbers[rows], own.known[rows], own.bins[rows]
+        if table.answer is not None and not training:
+            ids, numbers, known, bins = _stated(layout, table, ids, numbers, known, bins)
+        if not self.whole[table.name]:
+            ids, numbers, known, bins = self._widened(table, ids, numbers, known, bins)
+        return _block(layout, own, rows, ids, numbers, known, bins, gatherer)
+
+    def _widened(self, table: TableData, ids: Array, numbers: Array, known: Array, bins: Array) -> tuple[Array, Array, Array, Array]:
+        layout, plan = self.plan.context, self.plan
+        mine = table.own
+        blank = np.array([plan.books[b].missing for b in layout.categories.values()], np.int32)
+        wide = np.repeat(blank[None], len(ids), 0)
+        wide[:, [i for i, key in enumerate(layout.categories) if key in mine or key == SCENARIO]] = ids
+        columns = [i for i, n in enumerate(layout.numbers) if n.name in mine]
+        all_numbers = np.zeros((len(ids), len(layout.numbers)), np.float32)
+        all_known = np.zeros((len(ids), len(layout.numbers)), bool)
+        all_numbers[:, columns], all_known[:, columns] = numbers, known
+        binned = [n for n in layout.numbers if n.edges]
+        all_bins = np.repeat(np.array([n.offset for n in binned], np.int32)[None], len(ids), 0)
+        all_bins[:, [i for i, n in enumerate(binned) if n.name in mine]] = bins
+        return wide, all_numbers, all_known, all_bins
+
+    def _batch(self, draft: "Draft", found: Mapping[str, Tensor], gatherer: Gatherer, training: bool) -> Batch:
+        table, rows = draft.table, draft.rows
+        context = self._context(table, rows, gatherer, training)
+        labels = {task: _label(value, seen, draft.places.get(task), table.weight[rows]) for task, (value, seen) in draft.labels.items()}
+        choices = {
+            task: Choice(found[ITEM][place], torch.from_numpy(log_q), self._side(table, rows, items)) for task, (items, log_q, place) in draft.choices.items()
+        }
+        return Batch(
+            table.name,
+            len(rows),
+            {name: found[name][place] for name, place in draft.entities.items()},
+            torch.from_numpy(table.scenario[rows].astype(np.int64)),
+            context,
+            self._past(draft, found, gatherer),
+            None if table.pair is None else torch.from_numpy(table.pair[rows]),
+            labels,
+            choices,
+            rows,
+        )
+
+    def _side(self, table: TableData, rows: Array, items: Array) -> Tensor | None:
+        if not self.plan.side or table.moment is None:
+            return None
+        return torch.from_numpy(self.stock.side(table.moment.take(rows), items))
+
+    def _past(self, draft: "Draft", found: Mapping[str, Tensor], gatherer: Gatherer) -> Past | None:
+        if draft.past is None or draft.events is None or draft.mask is None or self.stock.narrowed is None:
+            return None
+        log, moment = self.stock.narrowed, draft.table.moment
+        assert moment is not None
+        behaviour = np.where(draft.mask, log.behaviour[draft.events] + FIRST, 0) + self.plan.books[BEHAVIOUR].offset
+        gaps = np.zeros(draft.mask.shape, np.float32)
+        if log.clock == "time":
+            days = (moment.time[draft.rows][:, None] - log.time[draft.events]) / 86_400_000_000
+            gaps = np.where(draft.mask, np.log1p(np.maximum(days, 0)), 0).astype(np.float32)
+        items = found[ITEM][draft.past].view(draft.mask.shape)
+        return Past(items, gatherer.add(behaviour.astype(np.int32)), torch.from_numpy(gaps), torch.from_numpy(draft.mask))
+
+
+class Draft:
+    """A batch before the entities of the step are known: where its ids lie among those asked for."""
+
+    def __init__(
+        self,
+        table: TableData,
+        plan: TablePlan,
+        rows: Array,
+        entities: dict[str, slice],
+        labels: dict[str, tuple[Array, Array]],
+        choices: dict[str, tuple[Array, Array, slice]],
+        places: dict[str, Array],
+    ) -> None:
+        self.table, self.plan, self.rows = table, plan, rows
+        self.entities, self.labels, self.choices, self.places = entities, labels, choices, places
+        self.past: slice | None = None
+        self.events: Array | None = None
+        self.mask: Array | None = None
+
+
+def _whole(layout: Layout, own: Values) -> bool:
+    return own.ids.shape[1] == len(layout.categories) and own.numbers.shape[1] == len(layout.numbers)
+
+
+def _stated(layout: Layout, table: TableData, ids: Array, numbers: Array, known: Array, bins: Array) -> tuple[Array, Array, Array, Array]:
+    answer = table.answer
+    assert answer is not None
+    stated = [key for key, f in layout.features.items() if f.training_only is not None]
+    own = [key for key in layout.categories if key == SCENARIO or key in table.own]
+    ids[:, [i for i, key in enumerate(own) if key in stated]] = answer.ids
+    mine = [n for n in layout.numbers if n.name in table.own]
+    columns = [i for i, n in enumerate(mine) if n.name in stated]
+    numbers[:, columns], known[:, columns] = answer.numbers, answer.known
+    bins[:, [i for i, n in enumerate(n for n in mine if n.edges) if n.name in stated]] = answer.bins
+    return ids, numbers, known, bins
+
+
+def _block(layout: Layout, values: Values, rows: Array, ids: Array, numbers: Array, known: Array, bins: Array, gatherer: Gatherer) -> Block:
+    block = Block(len(rows), gatherer.add(ids), torch.from_numpy(numbers), torch.from_numpy(known))
+    if bins.shape[1]:
+        binned = np.array([bool(n.edges) for n in layout.numbers])
+        block.bags["numbers"] = Bag(gatherer.add(bins), torch.from_numpy(np.ascontiguousarray(known[:, binned])))
+    for key in (*layout.tags, *layout.texts):
+        block.bags[key] = _bag(values.bags.get(key), rows, gatherer)
+    for key, (_, width) in layout.dense.items():
+        found = values.dense.get(key)
+        block.dense[key] = torch.zeros(len(rows), width) if found is None else torch.from_numpy(found[rows])
+    return block
+
+
+def _bag(bag: tuple[Array, Array] | None, rows: Array, gatherer: Gatherer) -> Bag:
+    if bag is None or not len(bag[1]):
+        return Bag(gatherer.add(np.zeros((len(rows), 1), np.int32)), torch.zeros(len(rows), 1, dtype=torch.bool))
+    offsets, values = bag
+    counts = offsets[rows + 1] - offsets[rows]
+    place = np.arange(max(int(counts.max(initial=1)), 1))
+    mask = place < counts[:, None]
+    ids = values[np.where(mask, offsets[rows][:, None] + place, 0)]
+    return Bag(gatherer.add(np.where(mask, ids, 0).astype(np.int32)), torch.from_numpy(mask))
+
+
+def _label(value: Array, seen: Array, places: Array | None, weight: Array) -> Label:
+    present = tuple(bool(p) for p in seen.any(0))
+    return Label(torch.from_numpy(value if places is None else places), torch.from_numpy(seen), torch.from_numpy(weight), present)
+
+
+def _places(items: Array, targets: Array, owner: Array, rows: int) -> Array:
+    """(rows, T) int64 places of each row's targets among the candidates, -1 padded; `items` is sorted, `owner` rises."""
+    counts = np.bincount(owner, minlength=rows)
+    first = np.cumsum(counts) - counts
+    found = np.full((rows, max(int(counts.max(initial=1)), 1)), -1, np.int64)
+    place = np.minimum(np.searchsorted(items, targets), len(items) - 1)
+    found[owner, np.arange(len(owner)) - first[owner]] = np.where(items[place] == targets, place, -1)
+    return found
+
+
+def _targets(table: TableData, rows: Array) -> tuple[Array, Array]:
+    assert table.targets is not None
+    offsets, items = table.targets
+    at, owner = spans(offsets[rows], offsets[rows + 1])
+    return items[at].astype(np.int64), owner

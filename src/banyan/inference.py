@@ -1,0 +1,98 @@
+"""Answers from a network, in blocks, in fp32: predictions for rows, ranks of targets, top items. Trains nothing."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from banyan.features.step import Feeder
+from banyan.features.stock import ITEM
+from banyan.model import Network
+from banyan.types import Array, Candidates
+
+BLOCK = 8192  # rows answered together
+CELLS = 64_000_000  # most floats of side scores held at once
+
+
+def device_of(network: Network) -> torch.device:
+    """Where the network's weights are."""
+    return network.embeddings.weight.device
+
+
+@torch.no_grad()
+def predict(network: Network, feeder: Feeder, table: str, rows: Array, tasks: Sequence[str]) -> dict[str, Array]:
+    """Each task's answers in its own unit for rows of one table: (n, columns) float32."""
+    network.eval()
+    found: dict[str, list[Array]] = {task: [] for task in tasks}
+    for start in range(0, len(rows), BLOCK):
+        step = feeder.step({table: rows[start : start + BLOCK]}, choose=False).to(device_of(network))
+        embedded, entities = network.encode(step, network.embeddings.leaf(step.distinct))
+        for name, views in network.shared(step.batches[0], tasks, embedded, entities):
+            part = network.task(name)
+            answer = part.predict(part(views, None).float()).cpu().numpy()
+            found[name].append(answer.reshape(len(answer), -1))
+    return {task: np.concatenate(each) if each else np.zeros((0, 1), np.float32) for task, each in found.items()}
+
+
+@torch.no_grad()
+def vectors(network: Network, feeder: Feeder) -> Tensor:
+    """(items, H) vectors of all items; entry r - 1 is row number r's."""
+    network.eval()
+    count = len(feeder.stock.entities[ITEM])
+    blocks = []
+    for start in range(1, count, BLOCK):
+        step, place = feeder.catalogue(ITEM, np.arange(start, min(start + BLOCK, count)))
+        step, place = step.to(device_of(network)), place.to(device_of(network))
+        _, entities = network.encode(step, network.embeddings.leaf(step.distinct))
+        blocks.append(network.vectors(entities[ITEM])[place])
+    return torch.cat(blocks)
+
+
+@torch.no_grad()
+def scores(network: Network, feeder: Feeder, task: str, table: str, rows: Array, items: Tensor | None = None) -> Iterator[tuple[slice, Tensor]]:
+    """(Which of the rows, (B, items) scores of all items), block by block. `items` are `vectors`, when they are at hand."""
+    items = vectors(network, feeder) if items is None else items
+    everything = np.arange(1, len(items) + 1)
+    data = feeder.data.tables[table]
+    side = feeder.plan.side if data.moment is not None else []
+    block = max(1, min(1024, CELLS // (len(items) * max(len(side), 1))))
+    zeros = torch.zeros(len(items), device=items.device)
+    for start in range(0, len(rows), block):
+        chosen = rows[start : start + block]
+        step = feeder.step({table: chosen}, tasks=[], choose=False).to(items.device)
+        embedded, entities = network.encode(step, network.embeddings.leaf(step.distinct))
+        (_, views) = next(network.shared(step.batches[0], [task], embedded, entities))
+        extra = None
+        if side and data.moment is not None:
+            extra = torch.from_numpy(feeder.stock.side(data.moment.take(chosen), everything)).to(items.device)
+        part = network.task(task)
+        yield slice(start, start + len(chosen)), part.predict(part(views, Candidates(items, zeros, extra)))
+
+
+def ranks(network: Network, feeder: Feeder, task: str, table: str, rows: Array) -> Array:
+    """(n, T) rank, from 1, of each row's targets among all items; ties count against us; nan padded."""
+    data = feeder.data.tables[table]
+    assert data.targets is not None
+    offsets, targets = data.targets
+    counts = offsets[rows + 1] - offsets[rows]
+    found = np.full((len(rows), max(int(counts.max(initial=1)), 1)), np.nan, np.float32)
+    for where, score in scores(network, feeder, task, table, rows):
+        for i in range(found.shape[1]):
+            has = np.flatnonzero(counts[where] > i)
+            place = torch.from_numpy(targets[offsets[rows[where]][has] + i].astype(np.int64) - 1).to(score.device)
+            mine = score[torch.from_numpy(has).to(score.device)]
+            found[where.start + has, i] = (mine >= mine.gather(1, place[:, None])).sum(1).cpu().numpy()
+    return found
+
+
+def top(network: Network, feeder: Feeder, task: str, table: str, rows: Array, k: int) -> tuple[Array, Array]:
+    """((n, k) item row numbers, (n, k) scores), best first; equal scores in the order of row numbers."""
+    ids, values = [], []
+    for _, score in scores(network, feeder, task, table, rows):
+        order = torch.sort(score, dim=1, descending=True, stable=True)
+        ids.append(order.indices[:, :k].cpu().numpy() + 1)
+        values.append(order.values[:, :k].cpu().numpy())
+    if not ids:
+        return np.zeros((0, k), np.int64), np.zeros((0, k), np.float32)
+    return np.concatenate(ids), np.concatenate(values)

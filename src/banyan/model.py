@@ -1,0 +1,219 @@
+"""The whole network: encode, share, answer. Knows neither tables nor losses' balance.
+
+Reads a `Step` (see `types`); every part comes from its family by name.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from banyan import parts
+from banyan.errors import ConfigError
+from banyan.features.columns import Layout
+from banyan.features.plan import Plan
+from banyan.features.stock import ITEM, USER
+from banyan.store.schema import ModelSpec, TaskSpec
+from banyan.types import Batch, Block, Candidates, Column, Sizes, Step
+
+ENCODERS = {"category": "categorical", "number": "numeric", "tags": "tags", "text": "text", "vector": "vector", "time": "time"}
+PAIR_TOKENS = 2
+
+
+class Embeddings(nn.Module):
+    """One fused table for all ids. Not a parameter: its rows learn through the leaf of the rows that a step touches."""
+
+    weight: Tensor
+
+    def __init__(self, rows: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.randn(rows, width) * 0.05)
+
+    def leaf(self, rows: Tensor) -> Float[Tensor, "U D"]:
+        """The rows, each once, as a leaf that gathers their gradient in training."""
+        return self.weight.index_select(0, rows).requires_grad_(torch.is_grad_enabled())
+
+
+class Source(nn.Module):
+    """All tokens of one source: an entity, or the context."""
+
+    def __init__(self, layout: Layout, width: int, encoders: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.layout, self.width = layout, width
+        chosen = {kind: encoders.get(kind, name) for kind, name in ENCODERS.items()}
+        self.categories = parts.build("encoders", chosen["category"], width, 0) if layout.categories else None
+        self.numbers = parts.build("encoders", chosen["number"], width, len(layout.numbers)) if layout.numbers else None
+        self.bags = nn.ModuleDict()
+        for key in (*layout.tags, *layout.texts):
+            self.bags[_safe(key)] = parts.build("encoders", chosen["tags" if key in layout.tags else "text"], width, 0)
+        self.dense = nn.ModuleDict({_safe(key): parts.build("encoders", chosen[kind], width, size) for key, (kind, size) in layout.dense.items()})
+
+    def forward(self, block: Block, embedded: Tensor) -> Float[Tensor, "n S D"]:
+        n, count, width = block.rows, len(self.layout.categories), self.width
+        tokens: list[Tensor] = []
+        if self.categories is not None:
+            flat = embedded[block.start : block.start + n * count].view(n * count, 1, width)
+            tokens.append(self.categories(Column(flat)).view(n, count, width))
+        if self.numbers is not None:
+            tokens.append(self.numbers(self._bag(block, "numbers", embedded, block.numbers, block.known)).unsqueeze(1))
+        for key in (*self.layout.tags, *self.layout.texts):
+            tokens.append(self.bags[_safe(key)](self._bag(block, key, embedded)).unsqueeze(1))
+        for key in self.layout.dense:
+            values = block.dense[key]
+            known = (values != 0).any(1, keepdim=True).expand_as(values)
+            tokens.append(self.dense[_safe(key)](Column(numbers=values, known=known)).unsqueeze(1))
+        return torch.cat(tokens, 1) if len(tokens) > 1 else tokens[0]
+
+    def _bag(self, block: Block, key: str, embedded: Tensor, numbers: Tensor | None = None, known: Tensor | None = None) -> Column:
+        if key not in block.bags:
+            return Column(None, None, numbers, known)
+        bag = block.bags[key]
+        n, k = bag.mask.shape
+        return Column(embedded[bag.start : bag.start + n * k].view(n, k, self.width), bag.mask, numbers, known)
+
+
+class Network(nn.Module):
+    """One model for a whole store: (tables' rows) -> tokens -> views -> answers."""
+
+    def __init__(self, plan: Plan, spec: ModelSpec, tasks: Mapping[str, TaskSpec]) -> None:
+        """Draws its weights from torch's global generator."""
+        super().__init__()
+        self.plan, self.width, self.length = plan, spec.width, spec.length
+        width = spec.width
+        self.embeddings = Embeddings(plan.rows, width)
+        layouts = {**plan.entities, "context": plan.context}
+        self.sources = nn.ModuleDict({name: Source(layout, width, spec.encoders) for name, layout in layouts.items() if layout.tokens})
+        self.lengths = {name: len(layouts[name].tokens) for name in self.sources}
+        if plan.has_past and spec.history is not None:
+            self.summary = nn.Linear(self.lengths[ITEM] * width, width)
+            self.history = parts.build("history", spec.history, width)
+            self.lengths["history"] = 1
+        if any(t.pair for t in plan.tables.values()) and plan.pair:
+            self.pair = nn.Sequential(nn.Linear(len(plan.pair), 4 * width), nn.ReLU(), nn.Linear(4 * width, PAIR_TOKENS * width))
+            self.no_pair = nn.Parameter(torch.zeros(PAIR_TOKENS, width))
+            self.lengths["pair"] = PAIR_TOKENS
+        self._compress(spec)
+        self.cross = parts.build("cross", spec.cross, sum(self.lengths.values()), width) if spec.cross is not None else None
+        if self.cross is not None and self.cross.extra:
+            self.lengths["cross"] = self.cross.extra
+        self.sizes, self.views = _sized(plan, width, self.lengths, tasks)
+        self.sharing = parts.build("sharing", spec.sharing, self.sizes)
+        height = self.sharing.width
+        self.tasks = nn.ModuleDict({_safe(name): parts.build("tasks", {"part": tasks[name].kind, **tasks[name].options}, height, plan.targets[name]) for name in tasks})
+        self.ranked = [name for name in tasks if plan.tables[tasks[name].samples].ranking]
+        if self.ranked:
+            self.item_vector = nn.Linear(len(plan.entities[ITEM].tokens) * width, height)
+
+    def _compress(self, spec: ModelSpec) -> None:
+        self.compressed = nn.ModuleDict()
+        for slot, count in spec.compress.items():
+            if slot not in self.lengths:
+                raise ConfigError(f"model.compress: there is no slot {slot!r}; slots: {', '.join(self.lengths)}.")
+            self.compressed[slot] = nn.Linear(self.lengths[slot] * self.width, count * self.width)
+            self.lengths[slot] = count
+
+    def task(self, name: str) -> Any:
+        """The task's part."""
+        return self.tasks[_safe(name)]
+
+    def encode(self, step: Step, leaf: Float[Tensor, "U D"]) -> tuple[Tensor, dict[str, Tensor]]:
+        """(The embeddings of all ids of the step, the tokens of every distinct entity)."""
+        embedded = functional.embedding(step.inverse, leaf)
+        return embedded, {name: self.sources[name](block, embedded) for name, block in step.entities.items() if name in self.sources}
+
+    def tokens(self, batch: Batch, embedded: Tensor, entities: Mapping[str, Tensor]) -> Float[Tensor, "B S D"]:
+        """Every slot of every row, side by side; a slot that the table lacks holds the tokens of the missing entity."""
+        n = batch.rows
+        slots: dict[str, Tensor] = {}
+        for name, each in entities.items():
+            slots[name] = each[batch.entities[name]] if name in batch.entities else each[:1].expand(n, -1, -1)
+        if "context" in self.sources:
+            slots["context"] = self.sources["context"](batch.context, embedded)
+        if "history" in self.lengths:
+            slots["history"] = self.past(batch, embedded, entities).unsqueeze(1)
+        if "pair" in self.lengths:
+            slots["pair"] = self.no_pair.expand(n, -1, -1) if batch.pair is None else self.pair(batch.pair).view(n, PAIR_TOKENS, self.width)
+        for name, project in self.compressed.items():
+            slots[name] = project(slots[name].flatten(1)).view(n, -1, self.width)
+        x = torch.cat([slots[name] for name in self.lengths if name in slots], 1) if len(slots) > 1 else next(iter(slots.values()))
+        return x if self.cross is None else self.cross(x)
+
+    def past(self, batch: Batch, embedded: Tensor, entities: Mapping[str, Tensor]) -> Float[Tensor, "B D"]:
+        """The history token; a row without a past is one without events."""
+        summary = self.summary(entities[ITEM].flatten(1))
+        if batch.past is None:
+            none = summary.new_zeros(batch.rows, 1, self.width)
+            return self.history(none, none[..., 0], none[..., 0] > 0, None)
+        past = batch.past
+        behaviours = embedded[past.behaviours : past.behaviours + past.items.numel()].view(*past.items.shape, self.width)
+        target = summary[batch.entities[ITEM]] if ITEM in batch.entities else None
+        return self.history(summary[past.items] + behaviours, past.gaps, past.mask, target)
+
+    def forward(self, step: Step, leaf: Float[Tensor, "U D"] | None = None) -> dict[str, Tensor]:
+        """Raw answers of every labelled task of every batch. `leaf` is `embeddings.leaf(step.distinct)` unless given."""
+        embedded, entities = self.encode(step, self.embeddings.leaf(step.distinct) if leaf is None else leaf)
+        found: dict[str, Tensor] = {}
+        for batch in step.batches:
+            names = list(batch.labels)
+            for name, views in self.shared(batch, names, embedded, entities):
+                found[name] = self.task(name)(views, self.candidates(batch, name, entities))
+        return found
+
+    def shared(self, batch: Batch, names: Sequence[str], embedded: Tensor, entities: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """The views of each task asked for, on one batch."""
+        wanted = [v for name in names for v in self.views[name]]
+        if not wanted:
+            return
+        views = self.sharing(self.tokens(batch, embedded, entities), batch.scenario, wanted)
+        first = 0
+        for name in names:
+            count = len(self.views[name])
+            yield name, views[first : first + count]
+            first += count
+
+    def candidates(self, batch: Batch, name: str, entities: Mapping[str, Tensor]) -> Candidates | None:
+        """The items that a ranking task scores in a batch; None for other tasks."""
+        if name not in batch.choices:
+            return None
+        choice = batch.choices[name]
+        return Candidates(self.vectors(entities[ITEM])[choice.items], choice.log_q, choice.side)
+
+    def vectors(self, tokens: Float[Tensor, "n S D"]) -> Float[Tensor, "n H"]:
+        """Item vectors that a ranking task compares with its view, and that the index holds."""
+        return self.item_vector(tokens.flatten(1))
+
+    def losses(self, step: Step, raw: Mapping[str, Tensor]) -> tuple[Tensor, list[int]]:
+        """((P,) losses in nats of the views that have a label in the step, the numbers of those views)."""
+        losses, present = [], []
+        for batch in step.batches:
+            for name, label in batch.labels.items():
+                each = self.task(name).loss(raw[name].float(), label.value, label.seen, label.weight)
+                for i, view in enumerate(self.views[name]):
+                    if len(self.views[name]) == 1 or label.present[i]:
+                        losses.append(each[i])
+                        present.append(view)
+        return torch.stack(losses), present
+
+
+def _sized(plan: Plan, width: int, lengths: Mapping[str, int], tasks: Mapping[str, TaskSpec]) -> tuple[Sizes, dict[str, list[int]]]:
+    slots, place = {}, 0
+    for name, length in lengths.items():
+        slots[name] = slice(place, place + length)
+        place += length
+    views: dict[str, list[int]] = {}
+    parents: list[int | None] = []
+    for name, spec in tasks.items():
+        count = len(spec.stages or [0])
+        views[name] = list(range(len(parents), len(parents) + count))
+        parents += [None, *views[name][:-1]]
+    return Sizes(slots, width, len(parents), tuple(parents), len(plan.scenarios)), views
+
+
+def _safe(name: str) -> str:
+    return name.replace(".", "·")
+
+
+__all__ = ["ITEM", "USER", "Embeddings", "Network", "Source"]

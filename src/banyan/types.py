@@ -1,0 +1,165 @@
+"""What travels through the house, and the alphabet of its shapes.
+
+B rows, S tokens, D width of a token, V views, H width of a view, L length of a history, K candidates.
+The same letters stand in every annotation. M, C, E, P count numbers, categories, vector entries and pair features.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MISSING = 0  # the row number of "no such entity", in every entity's columns
+TRAIN, VALID, TEST, DROPPED = 0, 1, 2, -1  # the part of the split that a row belongs to
+PARTS = {"train": TRAIN, "valid": VALID, "test": TEST, "dropped": DROPPED}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the house tells a sharing architecture about its input and output."""
+
+    slots: Mapping[str, slice]  # slot -> its run of tokens
+    width: int  # D
+    views: int  # V
+    parents: tuple[int | None, ...] = ()  # for each view: the view of the stage before it in its funnel; () means no view has one
+    scenarios: int = 1
+
+    @property
+    def tokens(self) -> int:
+        """S, the number of tokens of a row."""
+        return max((s.stop for s in self.slots.values()), default=0)
+
+    @property
+    def flat(self) -> int:
+        """S * D, the width of `x.flatten(1)`."""
+        return self.tokens * self.width
+
+    def parent(self, view: int) -> int | None:
+        """The view of the funnel stage before this one, or None."""
+        return self.parents[view] if self.parents else None
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one task predicts, as fitted on training rows."""
+
+    names: tuple[str, ...]  # label columns: one for each stage of a funnel, one for each period ahead of a count, else one
+    classes: tuple[str, ...] = ()  # names of the classes, tags or grades, in the order of their codes
+    prior: tuple[float, ...] = ()  # training mean of each label (or share of each class): where a head's bias starts; of an amount: (mean, share above 0)
+    side: int = 0  # F, how many side scores each candidate of a ranking comes with
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The items that a ranking task scores for every row of a batch."""
+
+    vectors: Float[Tensor, "K H"]
+    log_q: Float[Tensor, " K"]  # log probability of having been sampled; 0 where every item is a candidate
+    side: Float[Tensor, "B K F"] | None = None  # pair features and snapshot scores of (row, candidate)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature's values for n rows, as its encoder gets them; what a feature does not have is None."""
+
+    embedded: Float[Tensor, "n K D"] | None = None  # rows of the fused table for the feature's ids
+    mask: Bool[Tensor, "n K"] | None = None  # which of the K count
+    numbers: Float[Tensor, "n M"] | None = None  # standardised numbers, or the entries of a vector; 0 where missing
+    known: Bool[Tensor, "n M"] | None = None  # which numbers were there
+
+
+@dataclass
+class Label:
+    """One task's labels in a batch. A label that is not seen counts for nothing; its value is 0."""
+
+    value: Tensor  # (B, V) floats; (B,) codes for classes; (B, C) for tags; (B, A) for counts; (B, T) places among the candidates, -1 padded, for ranking
+    seen: Bool[Tensor, "B N"]  # N is V, or the number of answers of a count, else 1
+    weight: Float[Tensor, " B"]  # row weight: the shop's own divided by the sampling rate
+    present: tuple[bool, ...]  # (N,) whether any row of the batch shows this label
+
+
+@dataclass
+class Bag:
+    """Many ids a row, padded: where they lie among the step's embeddings, and which count."""
+
+    start: int
+    mask: Bool[Tensor, "n K"]
+
+
+@dataclass
+class Block:
+    """All features of n rows of one source (an entity's distinct rows of the step, or the context of a table's rows)."""
+
+    rows: int
+    start: int  # where the (n * C) category ids begin among the step's embeddings
+    numbers: Float[Tensor, "n M"]
+    known: Bool[Tensor, "n M"]
+    bags: dict[str, Bag] = field(default_factory=dict)
+    dense: dict[str, Float[Tensor, "n E"]] = field(default_factory=dict)
+
+
+@dataclass
+class Past:
+    """The events before each row, newest last, padded in front."""
+
+    items: Int[Tensor, "B L"]  # places in the step's item block
+    behaviours: int  # where the (B * L) behaviour ids begin among the step's embeddings
+    gaps: Float[Tensor, "B L"]  # days from the event to the row, log1p; 0 without time
+    mask: Bool[Tensor, "B L"]
+
+
+@dataclass
+class Choice:
+    """The candidates of a ranking task in a batch."""
+
+    items: Int[Tensor, " K"]  # places in the step's item block
+    log_q: Float[Tensor, " K"]
+    side: Float[Tensor, "B K F"] | None
+
+
+@dataclass
+class Batch:
+    """Rows of one samples table: a few contiguous arrays and no object per row."""
+
+    table: str
+    rows: int
+    entities: dict[str, Int[Tensor, " B"]]  # places in the step's block of that entity
+    scenario: Int[Tensor, " B"]
+    context: Block
+    past: Past | None
+    pair: Float[Tensor, "B P"] | None
+    labels: dict[str, Label]
+    choices: dict[str, Choice]
+    row: Array = field(default_factory=lambda: np.zeros(0, np.int64))  # row numbers in the table
+
+
+@dataclass
+class Step:
+    """What one training step, or one question, reads: batches of several tables over shared entities and embedding rows."""
+
+    batches: list[Batch]
+    entities: dict[str, Block]
+    distinct: Int[Tensor, " U"]  # rows of the fused table, each once
+    inverse: Int[Tensor, " N"]  # for each id of the step, its place in `distinct`
+
+    def to(self, device: torch.device | str) -> "Step":
+        """The same step with every tensor on `device`."""
+        return _moved(self, torch.device(device))
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device, non_blocking=True)
+    if isinstance(value, dict):
+        return {key: _moved(each, device) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_moved(each, device) for each in value]
+    if isinstance(value, (Step, Batch, Block, Bag, Past, Choice, Label)):
+        return type(value)(**{name: _moved(each, device) for name, each in vars(value).items()})
+    return value
