@@ -244,6 +244,8 @@ def test_log_q_is_no_part_of_an_answer_and_an_index_gives_the_same_scores() -> N
     assert torch.allclose(task(views, Candidates(vectors, torch.zeros(30))), task.query(views) @ task.items(vectors).T)
     with pytest.raises(TypeError, match="needs candidates"):
         task(views, None)
+    with pytest.raises(TypeError, match="bring 3 side scores each; the ranking was built for 2"):
+        task(views, Candidates(vectors, torch.zeros(30), torch.zeros(16, 30, 3)))
 
 
 def test_metrics_of_a_funnel_and_a_count_carry_their_names() -> None:

@@ -63,13 +63,22 @@ class Ranking(Task):
         return functional.normalize(vectors, dim=1) if self.normalise else vectors
 
     def forward(self, views: Float[Tensor, "V B H"], candidates: Candidates | None) -> Float[Tensor, "B K"]:
-        """Scores; in training mode less `log_q`. Raises TypeError without candidates."""
+        """Scores; in training mode less `log_q`. Candidates may come without side scores, as from an index.
+
+        Raises TypeError without candidates, or for side scores in another number than the task was built for.
+        """
         if candidates is None:
             raise TypeError("A ranking needs candidates.")
         raw = self.query(views) @ self.items(candidates.vectors).T
-        if self.side is not None and candidates.side is not None:
-            raw = raw + self.side(candidates.side)
+        if candidates.side is not None:
+            raw = raw + self._weighed(candidates.side)
         return raw - candidates.log_q if self.training else raw
+
+    def _weighed(self, side: Float[Tensor, "B K F"]) -> Tensor:
+        if self.side is None or side.shape[2] != self.target.side:
+            raise TypeError(f"Candidates bring {side.shape[2]} side scores each; the ranking was built for {self.target.side} (`Target.side`).")
+        weighed: Tensor = self.side(side)
+        return weighed
 
     def predict(self, raw: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
         """The scores themselves; larger is likelier."""
