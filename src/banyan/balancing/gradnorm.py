@@ -11,14 +11,15 @@ from banyan.balancing._rows import in_common, leave, rows
 from banyan.errors import ConfigError
 
 _TINY = 1e-30
-_LEAST = 1e-3  # a weight never falls below this: it could not come back from 0
+_LEAST = 1e-6  # a weight never falls below this: it could not come back from 0
 
 
 class GradNorm(Balancer):
     """GradNorm (Chen, Badrinarayanan, Lee, Rabinovich, ICML 2018, algorithm 1).
 
     G_i = |weight_i * grad loss_i| on the shared tensors, r_i = (loss_i / first loss_i) / mean of those,
-    and the weights descend sum_i |G_i - mean(G) * r_i^asymmetry| / mean(G), the targets held constant.
+    and the logarithms of the weights descend sum_i |G_i - mean(G) * r_i^asymmetry| / mean(G), the targets held constant. (The paper
+    descends in the weights themselves; in logarithms they stay positive and settle however unlike the scales of the tasks are.)
 
     The norm is over all shared tensors rather than the last shared layer, because a sharing architecture need not have a last one.
     Dividing by mean(G) makes the step of the weights the same at every scale of the losses. The weights of the views present keep
@@ -31,7 +32,7 @@ class GradNorm(Balancer):
     first: Tensor
 
     def __init__(self, views: int, *, asymmetry: float = 1.5, lr: float = 0.025) -> None:
-        """`asymmetry` (alpha of the paper) >= 0: how hard slow tasks are pushed. `lr` > 0: step of the weights."""
+        """`asymmetry` (alpha of the paper) >= 0: how hard slow tasks are pushed. `lr` > 0: step of the log weights."""
         super().__init__(views)
         if asymmetry < 0 or not lr > 0:
             raise ConfigError(f"balancing 'gradnorm': asymmetry is {asymmetry} and lr {lr}; asymmetry must not be negative and lr must be above 0.")
@@ -70,9 +71,8 @@ class GradNorm(Balancer):
         first = torch.where(self.first[views] < 0, losses, self.first[views])
         progress = ((losses + _TINY) / (first + _TINY)).clamp(1e-6, 1e6)
         rate = progress / progress.mean()
-        relative = norms / (norms.mean() + _TINY)  # G_i / mean(G); its slope in weight_i is itself / weight_i
-        moved = weights - self.lr * torch.sign(relative - rate**self.asymmetry) * relative / weights
-        moved = moved.clamp(min=_LEAST)
+        relative = norms / (norms.mean() + _TINY)  # G_i / mean(G), which is its own slope in log weight_i
+        moved = (weights * torch.exp(-self.lr * torch.sign(relative - rate**self.asymmetry) * relative)).clamp(min=_LEAST)
         moved = moved * (weights.sum() / moved.sum())
         self.weights[views] = torch.where(sound, moved, weights)
         self.first[views] = torch.where(sound, first, self.first[views])

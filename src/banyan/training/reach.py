@@ -13,7 +13,13 @@ from torch import Tensor
 Mask = int | list[int]  # bit i: loss i depends on it. A list holds one for each place along the first axis
 _MOST = 64  # longer first axes are rows, not losses or views, and are taken as one
 
-_ELEMENTWISE = {f"{name}Backward0" for name in ("Mul", "Div", "Add", "Sub", "Neg", "Exp", "Log", "Clamp", "ClampMin", "Where", "ToCopy", "Clone", "Sqrt")}
+_ELEMENTWISE = {
+    f"{name}Backward0"
+    for name in (
+        *("Mul", "Div", "Add", "Sub", "Neg", "Exp", "Log", "Sqrt", "Clamp", "ClampMin", "Where", "ToCopy", "Clone"),
+        *("Sigmoid", "Softplus", "LogSigmoid", "Tanh", "Relu", "BinaryCrossEntropyWithLogits"),
+    )
+}
 
 
 def shared_tensors(losses: Float[Tensor, " P"], candidates: Sequence[Tensor]) -> list[Tensor]:
