@@ -9,6 +9,7 @@ import polars as pl
 from banyan.errors import DataError
 from banyan.store import columns
 from banyan.store.schema import Entity, Feature, Store
+from banyan.store.sections import section
 from banyan.store.segments import first_not_less
 from banyan.store.shop import EntityFrame
 from banyan.store.sources import read
@@ -24,7 +25,11 @@ def read_entities(store: Store, notes: list[str] | None = None) -> dict[str, Ent
     What was dropped is said in `notes`. Raises ConfigError and DataError that name the file, the column and the row.
     """
     said: list[str] = [] if notes is None else notes
-    return {name: _read(name, entity, store.folder, said) for name, entity in store.entities.items()}
+    found = {}
+    for name, entity in store.entities.items():
+        with section(f"entities.{name}"):
+            found[name] = _read(name, entity, store.folder, said)
+    return found
 
 
 def _read(name: str, entity: Entity, folder: Path, notes: list[str]) -> EntityFrame:

@@ -9,6 +9,7 @@ from banyan.errors import DataError
 from banyan.store import columns
 from banyan.store.entities import extended, lookup, newest
 from banyan.store.schema import Events, Store
+from banyan.store.sections import section
 from banyan.store.shop import EntityFrame, EventLog
 from banyan.store.sources import read
 from banyan.store.times import microseconds, order
@@ -31,9 +32,9 @@ def read_events(store: Store, entities: dict[str, EntityFrame], notes: list[str]
     if events is None:
         raise DataError("The store describes no events.")
     said: list[str] = [] if notes is None else notes
-    raw = _read(events, store)
     clock = "time" if events.time else "order" if events.order else "none"
-    frame = _complete(raw, events, clock, said)
+    with section("events"):
+        frame = _complete(_read(events, store), events, clock, said)
     for name in ("user", "item"):
         entities[name], new = extended(entities[name], frame[name])
         if new and store.entities[name].table is not None:

@@ -68,6 +68,19 @@ def dump(store: Store, path: str | Path) -> None:
         raise
 
 
+def located(path: str | Path, overrides: Sequence[str], message: str) -> str:
+    """A message that begins with a section, such as `samples.judged: ...`, with the file and the line of that section, or of the column it names."""
+    found = re.match(r"(split|events|(?:entities|samples|tasks)\.([^:]+))(?=:)", message)
+    if not found:
+        return f"{Path(path).name}: {message}"
+    values, lines = yaml_lines.parse(_text(Path(path)), Path(path).name)
+    page = _Page(Path(path).name, values, lines, settings.apply(values, overrides))
+    whole: yaml_lines.Path = (found[1].partition(".")[0], found[2]) if found[2] else (found[1],)
+    column = re.search(r"column '([^']+)'|column ([^,:]+?)(?=,| holds|:)", message)
+    word = (column[1] or column[2]) if column else None
+    return page.at(page.place(whole, word)) + message[found.end() :]
+
+
 def _text(path: Path) -> str:
     if not path.is_file():
         found = sorted(each.name for each in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
@@ -95,6 +108,21 @@ class _Page:
                 break
         near = next((self.lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.lines), 1)
         return f"{self.name}, line {near}" + (f": {_dotted(path)}" if path else "")
+
+    def place(self, whole: yaml_lines.Path, word: str | None) -> yaml_lines.Path:
+        """Where `word` stands in a section as a value or as a feature of that name, else the section."""
+
+        def walk(value: Any, path: yaml_lines.Path) -> yaml_lines.Path | None:
+            if isinstance(value, dict):
+                below = (walk(each, (*path, key)) for key, each in value.items())
+                named = (*path, word) if path[-1:] == ("features",) and isinstance(word, str) and word in value else None
+                return named or next((each for each in below if each), None)
+            return path if value == word and word is not None else None
+
+        section: Any = self.values
+        for step in whole:
+            section = _mapping(section).get(str(step))
+        return walk(section, whole) or whole
 
     def words(self) -> None:
         """Refuse unknown keys of samples and tasks, unknown parts and unknown options, all at once."""
@@ -151,7 +179,10 @@ class _Page:
         sentences: dict[yaml_lines.Path, str] = {}
         for each in error.errors():
             path = self._path(each["loc"])
-            sentences.setdefault(path, f"{self.at(path)}{self._sentence(path, each)}")
+            sentence = self._sentence(path, each)
+            if not path and (named := re.match(r": (tasks|samples)\.([^:]+)(: .*)", sentence, re.DOTALL)):
+                path, sentence = (named[1], named[2]), named[3]  # the store as a whole found it, and says where
+            sentences.setdefault(path, f"{self.at(path)}{sentence}")
         shown = list(sentences.values())
         rest = [f"... and {len(shown) - MOST_MISTAKES} more."] if len(shown) > MOST_MISTAKES else []
         return "\n".join([*shown[:MOST_MISTAKES], *rest])

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from banyan.errors import ConfigError
+from banyan.errors import ConfigError, DataError
 from banyan.store.entities import read_entities
 from banyan.store.events import read_events
 from banyan.store.hints import hint
-from banyan.store.load import load
+from banyan.store.load import load, located
 from banyan.store.samples import read_samples
 from banyan.store.schema import Samples, Store, TaskSpec
 from banyan.store.shop import SampleTable, Shop
@@ -21,8 +21,15 @@ def open_store(store: Store | str | Path, overrides: Sequence[str] = ()) -> Shop
     if isinstance(store, Store):
         if overrides:
             raise ConfigError("Settings such as model.sharing=ple go with the path of a store.yaml; change a Store in Python itself.")
-    else:
-        store = load(store, overrides)
+        return _opened(store)
+    described = load(store, overrides)
+    try:
+        return _opened(described)
+    except (ConfigError, DataError) as error:
+        raise type(error)(located(store, overrides, str(error))) from error
+
+
+def _opened(store: Store) -> Shop:
     notes: list[str] = []
     hidden = hidden_features(store)
     entities = read_entities(store, notes)

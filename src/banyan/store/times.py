@@ -46,7 +46,8 @@ def refuse(column: pl.Series, where: str, bad: pl.Series, right: str) -> None:
     """Raise DataError for the first row that is `bad`; rows count from 1, a header not counted."""
     if bad.any():
         row = int(bad.arg_max() or 0)
-        raise DataError(f"{where}, row {row + 1}: found {column[row]!r}; {right}. Such values in {int(bad.sum())} of {len(column)} rows.")
+        value = column[row].to_list() if isinstance(column[row], pl.Series) else column[row]
+        raise DataError(f"{where}, row {row + 1}: found {repr(value)[:80]}; {right}. Such values in {int(bad.sum())} of {len(column)} rows.")
 
 
 def _text(column: pl.Series, where: str) -> pl.Series:
@@ -60,12 +61,15 @@ def _text(column: pl.Series, where: str) -> pl.Series:
     return known
 
 
+_ZONED = ("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%dT%H:%M%:z")
+
+
 def _parse(text: pl.Series) -> pl.Series:
     """Int64 microseconds of ISO text, null where no form fits."""
     naive = [text.str.to_datetime(form, time_unit="us", strict=False).dt.epoch("us") for form in ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")]
     day = text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")).dt.epoch("us")
     utc = text.str.replace("Z$", "+00:00")
-    zoned = [utc.str.to_datetime(form, time_unit="us", strict=False).dt.epoch("us") for form in ("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%.f%z")]
+    zoned = [utc.str.to_datetime(form, time_unit="us", strict=False).dt.epoch("us") for form in _ZONED]
     return pl.select(pl.coalesce(day, *naive, *zoned)).to_series().rename(text.name)
 
 

@@ -7,7 +7,7 @@ import yaml
 from banyan.errors import ConfigError
 
 Path = tuple[str | int, ...]
-MOST_NODES = 200_000  # values after aliases are written out: a page of aliases can stand for billions
+MOST_NODES = 50_000  # values after aliases are written out: a page of aliases can stand for billions
 
 
 class _Reader:

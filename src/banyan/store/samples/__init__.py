@@ -8,6 +8,7 @@ from banyan.store.entities import newest
 from banyan.store.samples import attributes, counts, next_item, outcomes, table
 from banyan.store.samples.raw import Raw
 from banyan.store.schema import Store
+from banyan.store.sections import section
 from banyan.store.shop import EntityFrame, EventLog, SampleTable
 from banyan.store.split import Cut, cut, how, of, parts_of_ids, split
 from banyan.types import TRAIN, VALID, Array
@@ -41,11 +42,18 @@ def read_samples(
 
 def _raws(store: Store, entities: dict[str, EntityFrame], log: EventLog | None, scenarios: list[str]) -> dict[str, Raw]:
     """Tables first: they may know ids and scenarios that the recipes then count with."""
-    found = {name: table.make(name, s, store, entities, log, scenarios) for name, s in store.samples.items() if s.table is not None}
+    found: dict[str, Raw] = {}
+    for name, samples in store.samples.items():
+        if samples.table is not None:
+            with section(f"samples.{name}"):
+                found[name] = table.make(name, samples, store, entities, log, scenarios)
     if log is not None:
         _grow(log, entities["user"])
         log.scenarios = tuple(scenarios)
-    found |= {name: RECIPES[s.recipe](name, s, store, entities, log) for name, s in store.samples.items() if s.recipe is not None}
+    for name, samples in store.samples.items():
+        if samples.recipe is not None:
+            with section(f"samples.{name}"):
+                found[name] = RECIPES[samples.recipe](name, samples, store, entities, log)
     return {name: found[name].filled() for name in store.samples}
 
 
