@@ -52,6 +52,7 @@ class Source(nn.Module):
         self.dense = nn.ModuleDict({_safe(key): parts.build("encoders", chosen[kind], width, size) for key, (kind, size) in layout.dense.items()})
 
     def forward(self, block: Block, embedded: Tensor) -> Float[Tensor, "n S D"]:
+        """Tokens of n rows, from their columns and the step's embeddings (N, D)."""
         n, count, width = block.rows, len(self.layout.categories), self.width
         tokens: list[Tensor] = []
         if self.categories is not None:
@@ -102,7 +103,9 @@ class Network(nn.Module):
         self.sizes, self.views = _sized(plan, width, self.lengths, tasks)
         self.sharing = parts.build("sharing", spec.sharing, self.sizes)
         height = self.sharing.width
-        self.tasks = nn.ModuleDict({_safe(name): parts.build("tasks", {"part": tasks[name].kind, **tasks[name].options}, height, plan.targets[name]) for name in tasks})
+        self.tasks = nn.ModuleDict()
+        for name, spec_ in tasks.items():
+            self.tasks[_safe(name)] = parts.build("tasks", {"part": spec_.kind, **spec_.options}, height, plan.targets[name])
         self.ranked = [name for name in tasks if plan.tables[tasks[name].samples].ranking]
         if self.ranked:
             self.item_vector = nn.Linear(len(plan.entities[ITEM].tokens) * width, height)
@@ -146,11 +149,13 @@ class Network(nn.Module):
         summary = self.summary(entities[ITEM].flatten(1))
         if batch.past is None:
             none = summary.new_zeros(batch.rows, 1, self.width)
-            return self.history(none, none[..., 0], none[..., 0] > 0, None)
+            token: Tensor = self.history(none, none[..., 0], none[..., 0] > 0, None)
+            return token
         past = batch.past
         behaviours = embedded[past.behaviours : past.behaviours + past.items.numel()].view(*past.items.shape, self.width)
         target = summary[batch.entities[ITEM]] if ITEM in batch.entities else None
-        return self.history(summary[past.items] + behaviours, past.gaps, past.mask, target)
+        seen: Tensor = self.history(summary[past.items] + behaviours, past.gaps, past.mask, target)
+        return seen
 
     def forward(self, step: Step, leaf: Float[Tensor, "U D"] | None = None) -> dict[str, Tensor]:
         """Raw answers of every labelled task of every batch. `leaf` is `embeddings.leaf(step.distinct)` unless given."""
@@ -183,7 +188,8 @@ class Network(nn.Module):
 
     def vectors(self, tokens: Float[Tensor, "n S D"]) -> Float[Tensor, "n H"]:
         """Item vectors that a ranking task compares with its view, and that the index holds."""
-        return self.item_vector(tokens.flatten(1))
+        found: Tensor = self.item_vector(tokens.flatten(1))
+        return found
 
     def losses(self, step: Step, raw: Mapping[str, Tensor]) -> tuple[Tensor, list[int]]:
         """((P,) losses in nats of the views that have a label in the step, the numbers of those views)."""

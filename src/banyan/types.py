@@ -150,7 +150,8 @@ class Step:
 
     def to(self, device: torch.device | str) -> "Step":
         """The same step with every tensor on `device`."""
-        return _moved(self, torch.device(device))
+        moved: Step = _moved(self, torch.device(device))
+        return moved
 
 
 def _moved(value: Any, device: torch.device) -> Any:

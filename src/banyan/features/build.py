@@ -172,7 +172,9 @@ def _snapshots(store: Store, log: EventLog, usable: Array) -> Snapshots:
 
 def stocked(plan: Plan, shop: Shop, texts: Texts) -> Stock:
     """The entities and the log of a shop, as the plan has it."""
-    values = {name: columns.apply(plan.entities[name], f.frame, plan.books, texts, pl.Series(f.ids, dtype=pl.String), blank=True) for name, f in shop.entities.items()}
+    values = {
+        name: columns.apply(plan.entities[name], f.frame, plan.books, texts, pl.Series(f.ids, dtype=pl.String), blank=True) for name, f in shop.entities.items()
+    }
     model = shop.store.model
     stock = Stock(plan, values, {name: f.ids for name, f in shop.entities.items()}, shop.log, length=model.length, pair_last=model.pair_last)
     if shop.log is not None:
@@ -184,7 +186,7 @@ def stocked(plan: Plan, shop: Shop, texts: Texts) -> Stock:
 
 def tabled(plan: Plan, stock: Stock, store: Store, table: SampleTable, texts: Texts, *, labelled: bool = True) -> TableData:
     """One samples table as arrays. Without `labelled`, its tasks' labels are not read (rows to be answered)."""
-    own = plan.tables[table.name]
+    name, own = table.name, plan.tables[table.name]
     frame, dense = table.context, {}
     layout = plan.context.only(own.context)
     context = columns.apply(layout, frame, plan.books, texts) if layout.tokens else _nothing(len(table))
@@ -199,9 +201,8 @@ def tabled(plan: Plan, stock: Stock, store: Store, table: SampleTable, texts: Te
     weight = table.weight / table.rate
     train = weight[table.part == TRAIN]
     weight = weight / (train.mean() if len(train) and train.mean() > 0 else 1.0)
-    found = TableData(
-        table.name, table.entities, table.scenario, table.part, weight.astype(np.float32), context, _at_answer(layout, plan, texts), own.context, moment, pair, {}, table.targets
-    )
+    answer, weight = _at_answer(layout, plan, texts), weight.astype(np.float32)
+    found = TableData(name, table.entities, table.scenario, table.part, weight, context, answer, own.context, moment, pair, {}, table.targets)
     if labelled:
         found.labels = {task: labels.read(task, store.tasks[task], table, plan.targets[task])[0] for task in own.tasks}
     return found

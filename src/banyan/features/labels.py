@@ -95,7 +95,7 @@ def _codes(column: str, table: SampleTable, train: Array, target: Target | None)
         target = Target((column,), classes, tuple(counts[c] / total for c in classes))
     code = text.replace_strict(list(target.classes), list(range(len(target.classes))), default=-1, return_dtype=pl.Int64)
     found = code.fill_null(-1).to_numpy()
-    return Labels(np.maximum(found, 0), (found >= 0)[:, None]), target
+    return Labels(np.maximum(found, 0), np.greater_equal(found, 0).reshape(-1, 1)), target
 
 
 def _natural(text: str) -> tuple[float, str]:

@@ -76,7 +76,7 @@ class Plan:
             {key: Vocabulary(key, list(b["values"]), int(b["offset"])) for key, b in found["books"].items()},
             {key: columns.restored(layout) for key, layout in found["entities"].items()},
             columns.restored(found["context"]),
-            {key: Target(*(tuple(t[k]) for k in ("names", "classes", "prior")), *([t["side"]] if "side" in t else [])) for key, t in found["targets"].items()},
+            {key: Target(tuple(t["names"]), tuple(t["classes"]), tuple(t["prior"]), int(t["side"])) for key, t in found["targets"].items()},
             {key: TablePlan(**t) for key, t in found["tables"].items()},
             tuple(found["behaviours"]),
             tuple(found["scenarios"]),

@@ -27,7 +27,8 @@ class Counts:
         """How many events of `key` lie in snapshots before `snapshot`; shapes broadcast."""
         base = (key.astype(np.int64) * self.behaviours + behaviour) * self.boundaries
         place = np.clip(snapshot - self.first, 0, self.boundaries)
-        return np.searchsorted(self.sorted, base + place) - np.searchsorted(self.sorted, base)
+        found: Array = np.searchsorted(self.sorted, base + place) - np.searchsorted(self.sorted, base)
+        return found
 
     def figures(self, key: Array, snapshot: Array) -> Array:
         """(..., F) float32: for each behaviour log1p of the counts in all of time and in each window."""
@@ -35,7 +36,7 @@ class Counts:
         for behaviour in range(self.behaviours):
             now = self.until(key, behaviour, snapshot)
             found += [now, *(now - self.until(key, behaviour, snapshot - w) for w in WINDOWS)]
-        return np.log1p(np.stack(np.broadcast_arrays(*found), -1)).astype(np.float32)
+        return np.asarray(np.log1p(np.stack(np.broadcast_arrays(*found), -1)), np.float32)
 
 
 class Snapshots:
@@ -72,7 +73,7 @@ class Snapshots:
         if user is not None and self.own is not None:
             both = user.astype(np.int64) * self.wide + items
             counts = [c - self.own.until(both, b, one) for b, c in enumerate(counts)]
-        return np.log1p(np.stack(counts, -1)).astype(np.float32)
+        return np.asarray(np.log1p(np.stack(counts, -1)), np.float32)
 
     def user(self, users: Array, snapshot: Array) -> Array:
         """(..., F) float32 activity of `users` as of `snapshot`; without a clock nothing is said (zeros)."""

@@ -11,7 +11,7 @@ from banyan.features.columns import Layout, Values
 from banyan.features.pairs import spans
 from banyan.features.plan import BEHAVIOUR, SCENARIO, TablePlan
 from banyan.features.sampling import Negatives
-from banyan.features.stock import ITEM, USER
+from banyan.features.stock import ITEM
 from banyan.features.vocabulary import FIRST
 from banyan.types import MISSING, Array, Bag, Batch, Block, Choice, Label, Past, Step
 
@@ -136,7 +136,8 @@ class Feeder:
 
     def _events(self, table: TableData, rows: Array) -> tuple[Array, Array]:
         """((B, L) positions in the narrowed log, (B, L) which are events), newest last."""
-        assert table.moment is not None and self.stock.narrowed is not None
+        assert table.moment is not None
+        assert self.stock.narrowed is not None
         moment = table.moment.take(rows)
         end = moment.end if self.stock.places is None else self.stock.places[moment.end]
         start = self.stock.narrowed.start[moment.user]
@@ -240,7 +241,7 @@ class Draft:
 
 
 def _whole(layout: Layout, own: Values) -> bool:
-    return own.ids.shape[1] == len(layout.categories) and own.numbers.shape[1] == len(layout.numbers)
+    return bool(own.ids.shape[1] == len(layout.categories) and own.numbers.shape[1] == len(layout.numbers))
 
 
 def _stated(layout: Layout, table: TableData, ids: Array, numbers: Array, known: Array, bins: Array) -> tuple[Array, Array, Array, Array]:
@@ -281,7 +282,7 @@ def _bag(bag: tuple[Array, Array] | None, rows: Array, gatherer: Gatherer) -> Ba
 
 
 def _label(value: Array, seen: Array, places: Array | None, weight: Array) -> Label:
-    present = tuple(bool(p) for p in seen.any(0))
+    present = tuple(np.asarray(seen.any(0)).tolist())
     return Label(torch.from_numpy(value if places is None else places), torch.from_numpy(seen), torch.from_numpy(weight), present)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -91,7 +92,7 @@ class Stock:
         found = np.zeros((len(item), len(self.plan.pair)), np.float32)
         order = np.argsort(inverse, kind="stable")
         edges = np.searchsorted(inverse[order], np.arange(0, len(group.user) + CHUNK, CHUNK))
-        for i, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for i, (a, b) in enumerate(pairwise(edges)):
             rows = order[a:b]
             pasts = self.pasts(group.take(np.arange(i * CHUNK, min((i + 1) * CHUNK, len(group.user)))), self.pair_last)
             figures = pairs.user_item(pasts, inverse[rows] - i * CHUNK, item[rows], codes, sizes, len(self.plan.behaviours))

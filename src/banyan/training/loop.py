@@ -85,7 +85,8 @@ def training_rows(feeder: Feeder, tasks: Mapping[str, TaskSpec]) -> dict[str, Ar
                 seen |= table.labels[task].seen.any(1)
         rows = np.flatnonzero((table.part == TRAIN) & seen)
         if not len(rows):
-            raise BanyanError(f"samples.{name}: no training row has a label of {', '.join(t for t, s in tasks.items() if s.samples == name)}; look at `banyan check`.")
+            mine = ", ".join(t for t, s in tasks.items() if s.samples == name)
+            raise BanyanError(f"samples.{name}: no training row has a label of {mine}; look at `banyan check`.")
         found[name] = rows
     return found
 
@@ -129,19 +130,19 @@ class Fit:
         self.reached: dict[tuple[int, ...], list[int]] = {}
         self.history: list[dict[str, Any]] = []
         self.bf16 = _bf16(options.bf16, self.device)
+        self._dealt: Dealt | None = None
+        self._began, self._factor = (time.perf_counter(), time.process_time()), 1.0
         self._sums, self._counts = torch.zeros(network.sizes.views), torch.zeros(network.sizes.views)
 
     def run(self) -> Record:
         """Train to the end, or to the wall-time limit; leaves the best epoch's weights in the network."""
-        began, cpu = time.perf_counter(), time.process_time()
         threads = torch.get_num_threads()
         if self.options.threads:
             torch.set_num_threads(self.options.threads)
         try:
             if not self._resume():
                 torch.manual_seed(self.options.seed)
-            earlier, earlier_cpu = self.record.seconds, self.record.cpu_seconds
-            self._clock = lambda: (earlier + time.perf_counter() - began, earlier_cpu + time.process_time() - cpu)
+            self._began = time.perf_counter() - self.record.seconds, time.process_time() - self.record.cpu_seconds
             if not self.record.stopped:
                 self._steps()
             self._restore_best()
@@ -149,6 +150,10 @@ class Fit:
             torch.set_num_threads(threads)
         self._save()
         return self.record
+
+    def _clock(self) -> tuple[float, float]:
+        """Wall and CPU seconds of this run, those before a resume counted in."""
+        return time.perf_counter() - self._began[0], time.process_time() - self._began[1]
 
     def _steps(self) -> None:
         saved = time.perf_counter()
@@ -179,7 +184,7 @@ class Fit:
         weights = self.balancer.backward(weighted, present, self._shared(weighted, present, leaf))
         penalty = self.network.sharing.penalty()
         if penalty.requires_grad:
-            penalty.backward()  # type: ignore[no-untyped-call]
+            penalty.backward()
         self._move(step, leaf)
         if self.balancer.looks_back:
             with torch.no_grad():
@@ -223,19 +228,24 @@ class Fit:
         where = torch.tensor(list(present))
         self._sums[where] += losses.cpu()
         self._counts[where] += 1
-        self._given = dict(zip(present, weights.tolist(), strict=True)) if (number + 1) % LOG_EVERY == 0 or number + 1 == self.total else {}
-        if not self._given:
+        if (number + 1) % LOG_EVERY and number + 1 != self.total:
             return
         means = (self._sums / self._counts.clamp(min=1)).tolist()
         shown = {self.names[v]: means[v] for v in range(len(means)) if self._counts[v] > 0}
-        for name, value in shown.items():
-            if not math.isfinite(value):
-                raise BanyanError(f"The loss of {name} is {value} at step {number + 1}. Lower training.lr or training.clip, or look for extreme numbers with `banyan check`.")
-        seconds = self._clock()[0]
-        self.history.append({"step": number + 1, "loss": shown, "weight": {self.names[v]: w for v, w in self._given.items()}, "lr": self.options.lr * self._factor})
-        self._sums.zero_(), self._counts.zero_()
+        self._refuse(shown, number)
+        given = {self.names[v]: w for v, w in zip(present, weights.tolist(), strict=True)}
+        self.history.append({"step": number + 1, "loss": shown, "weight": given, "lr": self.options.lr * self._factor})
+        self._sums.zero_()
+        self._counts.zero_()
         if self.watch:
-            self.watch.step(number // self.budget.steps, number + 1, self.total, shown, self.record.rows / max(seconds, 1e-9))
+            pace = self.record.rows / max(self._clock()[0], 1e-9)
+            self.watch.step(number // self.budget.steps, number + 1, self.total, shown, pace)
+
+    def _refuse(self, losses: Mapping[str, float], number: int) -> None:
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                advice = "Lower training.lr or training.clip, or look for extreme numbers with `banyan check`."
+                raise BanyanError(f"The loss of {name} is {value} at step {number + 1}. {advice}")
 
     def _end_epoch(self) -> bool:
         """Validate; True when it is time to stop."""
@@ -285,12 +295,10 @@ class Fit:
     def _save(self, dealt: Dealt | None = None) -> None:
         if self.folder is None:
             return
+        dealt = dealt or self._dealt
         if dealt is None:
-            dealt = getattr(self, "_dealt", None)
-            if dealt is None:
-                return
-        if hasattr(self, "_clock"):
-            self.record.seconds, self.record.cpu_seconds = self._clock()
+            return
+        self.record.seconds, self.record.cpu_seconds = self._clock()
         tensors = {
             **checkpoint.pack("network", self.network.state_dict()),
             **checkpoint.pack("table", self.table.state()),
@@ -310,7 +318,8 @@ class Fit:
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a run to be resumed."""
         options = self.options.model_dump(mode="json", exclude={"seconds", "threads"})
-        return {"training": options, "tasks": {t: s.model_dump(mode="json") for t, s in self.tasks.items()}, "shares": self.budget.shares, "steps": self.budget.steps}
+        tasks = {t: s.model_dump(mode="json") for t, s in self.tasks.items()}
+        return {"training": options, "tasks": tasks, "shares": self.budget.shares, "steps": self.budget.steps}
 
     def _resume(self) -> bool:
         found = checkpoint.newest(self.folder) if self.folder else None
@@ -360,5 +369,5 @@ def _bf16(wanted: bool | None, device: torch.device) -> bool:
     if wanted is not None:
         return wanted
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())

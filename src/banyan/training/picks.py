@@ -35,7 +35,7 @@ class Picker:
             taken.append(part)
             self.dealt[name] += len(part)
             count -= len(part)
-        return self.rows[name][np.concatenate(taken) if len(taken) > 1 else taken[0]]
+        return np.asarray(self.rows[name][np.concatenate(taken) if len(taken) > 1 else taken[0]])
 
     def _permutation(self, name: str, number: int) -> Array:
         if self._order.get(name, (-1,))[0] != number:
@@ -86,7 +86,8 @@ def _threaded(one: Callable[[int], Dealt], first: int, last: int, depth: int) ->
     def put(item: Dealt | BaseException) -> None:
         while not stop.is_set():
             try:
-                return waiting.put(item, timeout=0.1)
+                waiting.put(item, timeout=0.1)
+                return
             except queue.Full:
                 continue
 
