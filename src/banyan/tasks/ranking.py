@@ -38,7 +38,7 @@ class Ranking(Task):
         *,
         tower: tuple[int, ...] = (),
         dropout: float = 0.0,
-        sampling: Literal["in_batch", "uniform", "popularity", "full"] = "popularity",
+        sampling: Literal["in_batch", "uniform", "popularity", "full"] = "uniform",
         negatives: int = 1000,
         normalise: bool = False,
         temperature: float | None = None,
