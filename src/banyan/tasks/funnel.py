@@ -48,7 +48,7 @@ class Funnel(Task):
 
     def loss(self, raw: Float[Tensor, "B V"], label: Tensor, seen: Bool[Tensor, "B V"], weight: Float[Tensor, " B"]) -> Float[Tensor, " V"]:
         """Binary cross entropy (nats) of each stage's product, in log space throughout."""
-        reached, missed = _log_odds_of_products(raw.float())
+        reached, missed = _log_products(raw.float())
         wanted = clean(label, seen)
         return seen_mean(-(wanted * reached + (1 - wanted) * missed), seen, weight)
 
@@ -62,7 +62,7 @@ class Funnel(Task):
         return self.target.names
 
 
-def _log_odds_of_products(raw: Float[Tensor, "B V"]) -> tuple[Float[Tensor, "B V"], Float[Tensor, "B V"]]:
+def _log_products(raw: Float[Tensor, "B V"]) -> tuple[Float[Tensor, "B V"], Float[Tensor, "B V"]]:
     """(log p_s, log(1 - p_s)) of the running products. 1 - p_s = (1 - p_(s-1)) + p_(s-1) (1 - sigmoid(z_s)): a sum of positives, exact at any log odds."""
     step, stop = functional.logsigmoid(raw), functional.logsigmoid(-raw)
     reached = step.cumsum(1)
