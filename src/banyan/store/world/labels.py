@@ -73,9 +73,9 @@ class Draw:
 
     def scored(self, score: Score, scale: float = 2.0) -> tuple[Score, Array]:
         """The score itself; in the null world one of a cue of the row's own, and nothing else. Returns (score, cue)."""
-        cue = self.rng.standard_normal(len(score)) if self.null else np.zeros(len(score))
         if not self.null:
-            return score, cue
+            return score, np.zeros(len(score))
+        cue = self.rng.standard_normal(len(score))
         return Score(score.left, score.left_row, np.zeros_like(score.weights), float(score.offset.mean()) + scale * cue, score.right, score.right_row), cue
 
     def yes(self, score: Score, seen: Array | None = None) -> Question:

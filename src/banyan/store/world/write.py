@@ -60,7 +60,7 @@ def _items(rng: np.random.Generator, draw: Draw, launch: int) -> pl.DataFrame:
 def _titles(side: Side) -> list[str]:
     """Half of the titles are in both languages, a quarter in each one."""
     codes, made = side.codes, []
-    for adjective, category, noun, shape, language in zip(*(codes[k] for k in ("adjective", "category", "noun", "shape", "language")), strict=True):
+    for adjective, category, noun, shape, language in zip(*(codes[k].tolist() for k in ("adjective", "category", "noun", "shape", "language")), strict=True):
         spoken = ((False,), (True,), (False, True), (True, False))[language]
         made.append(" ".join(words.phrase(adjective, category, noun, shape, chinese) for chinese in spoken))
     return made
@@ -68,7 +68,7 @@ def _titles(side: Side) -> list[str]:
 
 def _asked(side: Side) -> list[str]:
     codes = side.codes
-    each = zip(*(codes[k] for k in ("adjective", "category", "noun", "language")), strict=True)
+    each = zip(*(codes[k].tolist() for k in ("adjective", "category", "noun", "language")), strict=True)
     return [words.phrase(adjective, category, noun, 0, bool(language)) for adjective, category, noun, language in each]
 
 
