@@ -239,7 +239,7 @@ def test_famo_lowers_log_losses_more_evenly_than_the_sum_does() -> None:
             balancer.backward(losses(), [0, 1], [shared])
             assert shared.grad is not None
             with torch.no_grad():
-                shared -= 0.01 * shared.grad / shared.grad.norm()
+                shared.sub_(0.01 * shared.grad / shared.grad.norm())
                 balancer.after(losses().detach(), [0, 1])
             if losses().min() < 0.05:
                 break

@@ -10,7 +10,13 @@ from banyan.balancing import Balancer, _lent
 from banyan.errors import ConfigError, MissingExtraError
 
 V = 4
-NEEDED = {"CAGrad": {"c": 0.5}, "FairGrad": {"alpha": 1.0}, "Constant": {"weights": [1.0, 2.0, 3.0, 4.0]}, "Krum": {"n_byzantine": 0}, "TrimmedMean": {"trim_number": 1}}
+NEEDED = {
+    "CAGrad": {"c": 0.5},
+    "FairGrad": {"alpha": 1.0},
+    "Constant": {"weights": [1.0, 2.0, 3.0, 4.0]},
+    "Krum": {"n_byzantine": 0},
+    "TrimmedMean": {"trim_number": 1},
+}
 LENT = [f"jacobian:{name}" for name in _lent.listing()]
 ALL = [name for name in parts.names("balancing") if name != "jacobian"] + LENT
 RANDOM = {"jacobian:PCGrad", "jacobian:GradVac", "jacobian:GradDrop", "jacobian:Random"}
@@ -52,10 +58,10 @@ def step(balancer: Balancer, toy: Toy, present: list[int], scale: float = 1.0, l
     with torch.no_grad():
         for parameter in toy.parameters():
             if parameter.grad is not None:
-                parameter -= lr / scale * parameter.grad / max(1.0, float(parameter.grad.norm()) / scale)
+                parameter.sub_(lr / scale * parameter.grad / max(1.0, float(parameter.grad.norm()) / scale))
         for parameter in balancer.parameters():
             if parameter.grad is not None:
-                parameter -= 0.01 * parameter.grad.sign()
+                parameter.sub_(0.01 * parameter.grad.sign())
     if balancer.looks_back:
         with torch.no_grad():
             balancer.after(toy.losses(present, scale), present)
@@ -72,7 +78,7 @@ def grads(balancer: Balancer, toy: Toy, present: list[int], scale: float = 1.0) 
 def test_one_task_alone_is_plain_backward_up_to_a_positive_factor(name: str) -> None:
     got = torch.cat([g.flatten() for g in grads(make(name), Toy(), [2])])
     toy = Toy()
-    toy.losses([2]).sum().backward()
+    toy.losses([2]).sum().backward()  # type: ignore[no-untyped-call]
     plain = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in toy.parameters()])
     factor = float(got @ plain / (plain @ plain))
     assert factor > 0
@@ -85,7 +91,8 @@ def test_permuting_tasks_permutes_nothing_else(name: str) -> None:
     straight, turned = make(name), make(name)
     for _ in range(3):  # with state, too
         one, other = grads(straight, Toy(), [0, 1, 2, 3]), grads(turned, Toy(), order)
-        straight.epoch(), turned.epoch()
+        straight.epoch()
+        turned.epoch()
     for a, b in zip(one, other, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4 * float(a.norm()))
 

@@ -12,7 +12,13 @@ from banyan.sharing import Sharing
 from banyan.training.reach import shared_tensors
 from banyan.types import Sizes
 
-NEEDED = {"CAGrad": {"c": 0.5}, "FairGrad": {"alpha": 1.0}, "Constant": {"weights": [1.0, 2.0, 3.0]}, "Krum": {"n_byzantine": 0}, "TrimmedMean": {"trim_number": 1}}
+NEEDED = {
+    "CAGrad": {"c": 0.5},
+    "FairGrad": {"alpha": 1.0},
+    "Constant": {"weights": [1.0, 2.0, 3.0]},
+    "Krum": {"n_byzantine": 0},
+    "TrimmedMean": {"trim_number": 1},
+}
 BALANCERS = [name for name in parts.names("balancing") if name != "jacobian"] + [f"jacobian:{name}" for name in _lent.listing()]
 SIZES = Sizes(slots={"user": slice(0, 2), "item": slice(2, 4)}, width=4, views=3, parents=(None, 0, None))
 ROWS = 48

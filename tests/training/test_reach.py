@@ -77,7 +77,8 @@ def test_nothing_that_two_losses_move_is_left_out(seed: int) -> None:
     values = [torch.randn(4, 4, generator=generator)]
     for number in torch.randint(0, 100, (25,), generator=generator).tolist():
         one, other = values[number % len(values)], parameters[number % 6]
-        made = [one @ other, torch.stack([one, other])[number % 2], (one + other)[:, [3, 1, 0, 2]], torch.cat([one, other])[number % 5 :][:4], one.t() * other[number % 4]]
+        turned, cut = (one + other)[:, [3, 1, 0, 2]], torch.cat([one, other])[number % 5 :][:4]
+        made = [one @ other, torch.stack([one, other])[number % 2], turned, cut, one.t() * other[number % 4]]
         values.append(made[number % 5].tanh())
     losses = torch.stack([values[-1].sum(), values[-4].mean(), values[-9].square().sum()])
     by_hand = set()

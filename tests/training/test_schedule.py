@@ -1,5 +1,6 @@
 """Learning rate, mix of tables and task weights over time."""
 
+import itertools
 import json
 import math
 
@@ -14,7 +15,7 @@ def test_the_rate_rises_to_one_and_never_rises_again(decay: Decay) -> None:
     factors = [rate(step, 200, warmup=0.1, decay=decay) for step in range(200)]
     assert factors[:20] == pytest.approx([(step + 1) / 20 for step in range(20)])
     assert factors[20] == 1.0
-    assert all(a >= b for a, b in zip(factors[20:], factors[21:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(factors[20:]))
     assert all(0 < factor <= 1 for factor in factors)
     assert rate(10_000, 200, warmup=0.1, decay=decay) == factors[-1]
 
