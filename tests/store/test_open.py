@@ -204,3 +204,14 @@ def test_without_a_clock_what_is_asked_about_is_in_no_history(folder: Path) -> N
     offsets, items = table.targets
     assert (log.item[table.exclude[~held]] == items[offsets[:-1][~held]]).all()
     assert any("the log is a set" in note for note in shop.notes)
+
+
+def test_rows_without_a_time_take_their_given_part_along(folder: Path) -> None:
+    table = pl.DataFrame({"item_id": ["i1", "i2", "i3", "i4"], "when": ["2024-01-01", None, "2024-01-03", "2024-01-04"], "y": [0, 1, 1, 0]})
+    table.with_columns(part=pl.Series(["train", "train", "valid", "test"])).write_csv(folder / "own.csv")
+    samples = {"own": {"table": "own.csv", "item": "item_id", "time": "when", "labels": {"y": "y"}}}
+    entities = {"item": {"id": "item_id"}}
+    shop = open_store(Store.model_validate({"entities": entities, "samples": samples, "tasks": {}, "split": {"by": "given", "column": "part"}, "folder": folder}))
+    assert shop.samples["own"].part.tolist() == [TRAIN, VALID, TEST]
+    assert shop.samples["own"].end.tolist() == [-1, -1, -1]
+    assert shop.notes == ["samples.own: 1 of 4 rows of own.csv have no time and were left out."]

@@ -32,7 +32,7 @@ def make(
     assert table is not None
     label = table.label
     _check(name, samples)
-    frame = read(table, store.folder, _columns(samples), plain=True)
+    frame = read(table, store.folder, _columns(samples, store), plain=True)
     notes: list[str] = []
     rows = np.arange(1, frame.height + 1)
     stamps = _time(samples, frame, label, log)
@@ -67,8 +67,9 @@ def _check(name: str, samples: Samples) -> None:
             raise ConfigError(f"samples.{name}: the column {column!r} is {both}; an answer cannot be read from itself.")
 
 
-def _columns(samples: Samples) -> list[str]:
-    given = samples.split.column if samples.split else None
+def _columns(samples: Samples, store: Store) -> list[str]:
+    how = samples.split or store.split
+    given = how.column if how.by == "given" else None
     single = [samples.time, samples.scenario, samples.weight, samples.rate, given]
     return [*samples.entities.values(), *samples.labels.values(), *(f.column or key for key, f in samples.features.items()), *(c for c in single if c)]
 
@@ -119,10 +120,6 @@ def _given(samples: Samples, store: Store, frame: pl.DataFrame, label: str) -> A
     how = samples.split or store.split
     if how.by != "given" or not how.column:
         return None
-    if how.column not in frame.columns:  # the store's split names it, not the table's own
-        source = samples.table
-        assert source is not None
-        frame = read(source, store.folder, [how.column], plain=True)
     words = columns.words(frame[how.column], label).str.to_lowercase()
     refuse(frame[how.column], f"{label}, column {how.column}", ~words.is_in(list(_GIVEN)).fill_null(False), "a part is train, valid or test")
     return words.replace_strict(_GIVEN, return_dtype=pl.Int8).to_numpy()
