@@ -211,7 +211,9 @@ def test_rows_without_a_time_take_their_given_part_along(folder: Path) -> None:
     table.with_columns(part=pl.Series(["train", "train", "valid", "test"])).write_csv(folder / "own.csv")
     samples = {"own": {"table": "own.csv", "item": "item_id", "time": "when", "labels": {"y": "y"}}}
     entities = {"item": {"id": "item_id"}}
-    shop = open_store(Store.model_validate({"entities": entities, "samples": samples, "tasks": {}, "split": {"by": "given", "column": "part"}, "folder": folder}))
+    shop = open_store(
+        Store.model_validate({"entities": entities, "samples": samples, "tasks": {}, "split": {"by": "given", "column": "part"}, "folder": folder})
+    )
     assert shop.samples["own"].part.tolist() == [TRAIN, VALID, TEST]
     assert shop.samples["own"].end.tolist() == [-1, -1, -1]
     assert shop.notes == ["samples.own: 1 of 4 rows of own.csv have no time and were left out."]
