@@ -15,7 +15,7 @@ from banyan.store.world.labels import INTERESTS, Question, Table
 from banyan.store.world.words import ADJECTIVES, NOUNS
 from banyan.types import TEST, TRAIN, Array
 
-FROZEN = "7dd8733e8694addafe180fddfa08381580f0f340499e42ce52bb504cb45c42d2"
+FROZEN = "9edf18d43e509f104b0e02025d563cce961b355652f27065a5345799f158a52d"
 SMALL = {"users": 400, "items": 150}
 YES_OR_NO = [("viewed", "cart"), ("viewed", "buy"), ("trials", "keeps"), ("trials", "returns"), ("people", "loyal"), ("club", "vip"), ("campaign", "redeemed")]
 YES_OR_NO += [("people", tag) for tag in INTERESTS]

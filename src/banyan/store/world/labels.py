@@ -217,7 +217,7 @@ def till(draw: Draw) -> Table:
 def judged(draw: Draw) -> Table:
     """How well an item answers a query, in five grades: category, word, and the tastes of query and item."""
     rng, truth = draw.rng, draw.truth
-    query = np.repeat(np.arange(len(truth.queries)), 40)
+    query = np.repeat(np.arange(len(truth.queries)), 80)
     category, order = truth.items.codes["category"], np.argsort(truth.items.codes["category"], kind="stable")
     edges = np.searchsorted(category[order], np.arange(len(CATEGORIES) + 1))
     asked = truth.queries.codes["category"][query]
@@ -225,7 +225,7 @@ def judged(draw: Draw) -> Table:
     near = order[np.minimum(edges[asked] + (rng.random(len(query)) * size).astype(np.int64), len(order) - 1)]
     item = np.where(rng.random(len(query)) < 0.5, near, rng.integers(0, len(truth.items), len(query)))
     match = 1.5 * (category[item] == asked) + 1.0 * (truth.items.codes["adjective"][item] == truth.queries.codes["adjective"][query])
-    score, cue = draw.scored(Score("query", query, _wide(0.9, len(query)), match, "item", item))
+    score, cue = draw.scored(Score("query", query, _wide(0.6, len(query)), match, "item", item))
     part = _thirds(rng, len(query), int(0.7 * len(query)), int(0.1 * len(query)))
     grade = draw.ordered(score, GRADE_CUTS)
     columns: dict[str, object] = {"query_id": names("q", query), "item_id": names("i", item), "split": _split(part), "grade": grade.label}

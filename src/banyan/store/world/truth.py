@@ -144,7 +144,7 @@ def draw(rng: np.random.Generator, users: int, items: int) -> Truth:
         redeem=1.2 * _unit(rng, 1)[0],
         offers={"kind": kind, "discount": rng.integers(1, 9, OFFERS) * 0.05, "direction": 0.9 * _unit(rng, len(KINDS))[kind]},
         demand={
-            "base": rng.normal(2.4, 0.5, (n, 1)) + rng.normal(0, 0.3, (n, len(PAGES))),
+            "base": rng.normal(3.0, 0.5, (n, 1)) + rng.normal(0, 0.3, (n, len(PAGES))),
             "weekday": rng.normal(0, 0.4, (n, 7)),
             "trend": rng.normal(0, 0.004, n),
         },
