@@ -61,7 +61,8 @@ def build(shop: Shop, texts: Texts | None = None) -> Data:
     texts = texts or Texts()
     plan = fit(shop, texts)
     stock = stocked(plan, shop, texts)
-    return Data(plan, stock, {name: tabled(plan, stock, shop.store, table, texts) for name, table in shop.samples.items()})
+    now = shop.cut[0] if shop.cut is not None else None
+    return Data(plan, stock, {name: tabled(plan, stock, shop.store, table, texts, now=now) for name, table in shop.samples.items()})
 
 
 def fit(shop: Shop, texts: Texts) -> Plan:
@@ -177,6 +178,7 @@ def stocked(plan: Plan, shop: Shop, texts: Texts) -> Stock:
     }
     model = shop.store.model
     stock = Stock(plan, values, {name: f.ids for name, f in shop.entities.items()}, shop.log, length=model.length, pair_last=model.pair_last)
+    stock.since = {name: f.valid_from for name, f in shop.entities.items() if f.valid_from is not None}
     if shop.log is not None:
         stock.narrow(model.behaviours)
         if any(n.startswith("item:") for n in plan.side):
@@ -184,8 +186,11 @@ def stocked(plan: Plan, shop: Shop, texts: Texts) -> Stock:
     return stock
 
 
-def tabled(plan: Plan, stock: Stock, store: Store, table: SampleTable, texts: Texts, *, labelled: bool = True) -> TableData:
-    """One samples table as arrays. Without `labelled`, its tasks' labels are not read (rows to be answered)."""
+def tabled(plan: Plan, stock: Stock, store: Store, table: SampleTable, texts: Texts, *, labelled: bool = True, now: int | None = None) -> TableData:
+    """One samples table as arrays. Without `labelled`, its tasks' labels are not read (rows to be answered).
+
+    Rows without a time are seen from `now`, the moment at which their events end; from after the log's last event unless given.
+    """
     name, own = table.name, plan.tables[table.name]
     frame, dense = table.context, {}
     layout = plan.context.only(own.context)
@@ -196,7 +201,7 @@ def tabled(plan: Plan, stock: Stock, store: Store, table: SampleTable, texts: Te
     if TIME in plan.context.dense and table.time is not None:
         dense[TIME] = columns.time_parts(table.time)
     context.dense = {**context.dense, **dense}
-    moment = _moment(stock, table)
+    moment = _moment(stock, table, now)
     pair = stock.pair(moment, table.entities[ITEM]) if moment is not None and own.pair and plan.pair else None
     weight = table.weight / table.rate
     train = weight[table.part == TRAIN]
@@ -212,11 +217,12 @@ def _nothing(rows: int) -> Values:
     return Values(np.zeros((rows, 0), np.int32), np.zeros((rows, 0), np.float32), np.zeros((rows, 0), bool), np.zeros((rows, 0), np.int32), {}, {})
 
 
-def _moment(stock: Stock, table: SampleTable) -> Moment | None:
+def _moment(stock: Stock, table: SampleTable, now: int | None) -> Moment | None:
     if stock.log is None or USER not in table.entities:
         return None
-    last = int(stock.log.time.max()) if len(stock.log.time) else 0
-    time = table.time if table.time is not None else np.full(len(table), last, np.int64)
+    if now is None or stock.log.clock == "none":
+        now = int(stock.log.time.max()) + 1 if len(stock.log.time) else 0
+    time = table.time if table.time is not None else np.full(len(table), now, np.int64)
     return Moment(table.entities[USER], np.maximum(table.end, 0), time, table.exclude)
 
 

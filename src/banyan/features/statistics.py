@@ -22,12 +22,14 @@ class Counts:
     behaviours: int
     first: int  # snapshot number of the earliest event
     boundaries: int
+    total: Array | None = None  # (events + 1,) int64: events before each place, where `sorted` holds each code once; None where each event has its own
 
     def until(self, key: Array, behaviour: int, snapshot: Array) -> Array:
         """How many events of `key` lie in snapshots before `snapshot`; shapes broadcast."""
         base = (key.astype(np.int64) * self.behaviours + behaviour) * self.boundaries
         place = np.clip(snapshot - self.first, 0, self.boundaries)
-        found: Array = np.searchsorted(self.sorted, base + place) - np.searchsorted(self.sorted, base)
+        stop, start = np.searchsorted(self.sorted, base + place), np.searchsorted(self.sorted, base)
+        found: Array = stop - start if self.total is None else self.total[stop] - self.total[start]
         return found
 
     def figures(self, key: Array, snapshot: Array) -> Array:
@@ -53,6 +55,14 @@ class Snapshots:
         self.wide = int(log.item.max(initial=0)) + 1
         both = user[keep].astype(np.int64) * self.wide + log.item[keep]
         self.own = None if self.clocked else _counts(both, log.behaviour[keep], number[keep], len(log.behaviours))
+
+    @classmethod
+    def of(cls, log: EventLog, span: int, items: Counts, users: Counts, own: Counts | None, wide: int) -> "Snapshots":
+        """Snapshots over counts that are at hand, of more events than `log` may hold."""
+        found = cls.__new__(cls)
+        found.log, found.span, found.clocked = log, span, log.clock == "time"
+        found.items, found.users, found.own, found.wide = items, users, own, wide
+        return found
 
     @property
     def names(self) -> list[str]:

@@ -1,7 +1,7 @@
 """What the feature code reads beside a row itself: the entities' columns, the event log, the statistics. The same in training and in serving."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -45,6 +45,7 @@ class Stock:
     pair_last: int = 1000
     narrowed: EventLog | None = None  # the log of the behaviours that histories hold
     places: Array | None = None  # (events + 1,) int64: position in `log` -> position in `narrowed`
+    since: dict[str, Array] = field(default_factory=dict)  # entity with several rows an id -> (rows,) int64 microseconds from which each row holds
 
     def narrow(self, behaviours: Sequence[str] | None) -> None:
         """Let histories hold only these behaviours."""
