@@ -50,10 +50,11 @@ def weights(history: History) -> list[Plot]:
     traces = []
     for i, name in enumerate(names):
         shown = [h for h in lines if name in h["weight"]]
-        trace = {"type": "scatter", "mode": "lines", "name": html.escape(name), "x": [h["step"] for h in shown], "y": _known([h["weight"][name] for h in shown])}
-        traces.append({**trace, "line": {"color": COLOURS[i % len(COLOURS)]}})
+        x, y = [h["step"] for h in shown], _known([h["weight"][name] for h in shown])
+        traces.append({"type": "scatter", "mode": "lines", "name": html.escape(name), "x": x, "y": y, "line": {"color": COLOURS[i % len(COLOURS)]}})
     legend = {"orientation": "h", "y": -0.25}
-    return [{"data": traces, "layout": _layout("", "step", "weight", showlegend=True, legend=legend, height=340, margin={"l": 48, "r": 12, "t": 12, "b": 40})}] if traces else []
+    margin = {"l": 48, "r": 12, "t": 12, "b": 40}
+    return [{"data": traces, "layout": _layout("", "step", "weight", showlegend=True, legend=legend, height=340, margin=margin)}] if traces else []
 
 
 def validation(history: History, best_epoch: int, panel: Mapping[str, Task]) -> list[Plot]:
@@ -65,8 +66,8 @@ def validation(history: History, best_epoch: int, panel: Mapping[str, Task]) -> 
             continue
         x, y = [e for e, _ in shown], _known([v for _, v in shown])
         rings = [e == best_epoch + 1 for e in x]
-        marker = {"size": [13 if r else 6 for r in rings], "color": ["#fff" if r else COLOURS[i % len(COLOURS)] for r in rings]}
-        marker["line"] = {"color": COLOURS[i % len(COLOURS)], "width": [3 if r else 0 for r in rings]}  # type: ignore[assignment]
+        marker: dict[str, Any] = {"size": [13 if r else 6 for r in rings], "color": ["#fff" if r else COLOURS[i % len(COLOURS)] for r in rings]}
+        marker["line"] = {"color": COLOURS[i % len(COLOURS)], "width": [3 if r else 0 for r in rings]}
         trace = {"type": "scatter", "mode": "lines+markers", "x": x, "y": y, "line": {"color": COLOURS[i % len(COLOURS)]}, "marker": marker}
         layout = _layout(task, "epoch", f"{part.best} {'↑' if part.rising else '↓'}")
         layout["xaxis"] |= {"dtick": max(1, len(x) // 8), "range": [0.5, max(x) + 0.5]}
@@ -93,7 +94,8 @@ def _reliability(title: str, curve: metrics.Curve) -> Plot:
     top = max(float(np.max(curve.predicted)), float(np.max(curve.observed)), 1e-6) * 1.08
     ideal = {"type": "scatter", "mode": "lines", "x": [0, top], "y": [0, top], "line": {"color": "#9aa7a0", "dash": "dot"}, "hoverinfo": "skip"}
     hover = "answer %{x:.4f}<br>share %{y:.4f}<extra></extra>"
-    real = {"type": "scatter", "mode": "lines+markers", "x": curve.predicted.tolist(), "y": curve.observed.tolist(), "line": {"color": COLOURS[0]}, "hovertemplate": hover}
+    real = {"type": "scatter", "mode": "lines+markers", "x": curve.predicted.tolist(), "y": curve.observed.tolist(), "line": {"color": COLOURS[0]}}
+    real["hovertemplate"] = hover
     layout = _layout(title, "mean answer", "share that was so")
     layout["xaxis"] |= {"range": [0, top]}
     layout["yaxis"] |= {"range": [0, top]}
@@ -110,8 +112,9 @@ def gains(rows: Sequence[Row]) -> list[Plot]:
     if not traces:
         return []
     names = [html.escape(r.task) for r in rows][::-1]
-    layout = _layout("", "gain in % of the other's figure (right of 0: the joint model is better)", "", showlegend=True, barmode="group")
-    layout |= {"height": 110 + 54 * len(rows), "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"}, "margin": {"l": 20, "r": 16, "t": 30, "b": 50}}
+    layout = _layout("", "gain, in % of the other's figure", "", showlegend=True, barmode="group")
+    layout["height"] = 110 + 54 * len(rows)
+    layout |= {"legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "traceorder": "reversed"}, "margin": {"l": 20, "r": 16, "t": 30, "b": 50}}
     layout["yaxis"] |= {"type": "category", "categoryorder": "array", "categoryarray": names}
     layout["xaxis"] |= {"zeroline": True, "zerolinewidth": 2, "zerolinecolor": "#26332d", "ticksuffix": " %"}
     return [{"data": traces[::-1], "layout": layout}]
@@ -122,8 +125,9 @@ def _bars(name: str, colour: str, found: Sequence[tuple[str, metrics.Interval | 
     if not known:
         return None
     value = [g.value * scale for _, g, scale in known]
-    up = [max(0.0, (g.high - g.value) * scale) if math.isfinite(g.high) else 0.0 for _, g, scale in known]
-    down = [max(0.0, (g.value - g.low) * scale) if math.isfinite(g.low) else 0.0 for _, g, scale in known]
+    up = [max(0.0, (g.high - g.value) * scale) if math.isfinite(g.high) else None for _, g, scale in known]
+    down = [max(0.0, (g.value - g.low) * scale) if math.isfinite(g.low) else None for _, g, scale in known]
     error = {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "color": "#26332d", "thickness": 1.4, "width": 4}
     bars = {"type": "bar", "orientation": "h", "name": name, "x": value, "y": [html.escape(t) for t, _, _ in known], "error_x": error}
-    return {**bars, "marker": {"color": colour}, "hovertemplate": "%{y}: %{x:+.2f} %<extra></extra>"}
+    faint = [1.0 if math.isfinite(g.low) and math.isfinite(g.high) else 0.3 for _, g, _ in known]  # no interval, so nothing is claimed
+    return {**bars, "marker": {"color": colour, "opacity": faint}, "hovertemplate": "%{y}: %{x:+.2f} %<extra></extra>"}

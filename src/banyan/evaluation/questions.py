@@ -42,7 +42,6 @@ class Question:
         return replace(cut, group=group, owner=self.owner[places], scenario=self.scenario[places])
 
 
-
 def judges(data: Data, tasks: Mapping[str, TaskSpec]) -> dict[str, Task]:
     """Each task's part, for its metrics alone; draws nothing from torch's generator."""
     with torch.random.fork_rng(devices=[]):

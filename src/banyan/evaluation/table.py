@@ -24,7 +24,8 @@ def number(value: float | None) -> str:
         return UNDEFINED
     if abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.4f}" if abs(value) < 0.1 else f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+    text = f"{value:.4f}" if abs(value) < 0.1 else f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def between(interval: Interval | None) -> str:
@@ -33,7 +34,7 @@ def between(interval: Interval | None) -> str:
         return ABSENT
     if math.isnan(interval.low) or math.isnan(interval.high):
         return UNDEFINED
-    return f"{number(interval.low)} to {number(interval.high)}"
+    return f"[{number(interval.low)}, {number(interval.high)}]"
 
 
 def signed(interval: Interval | None) -> str:
@@ -42,57 +43,78 @@ def signed(interval: Interval | None) -> str:
         return ABSENT
     if not math.isfinite(interval.value):
         return UNDEFINED
-    return f"{'+' if interval.value > 0 else ''}{number(interval.value)} ({between(interval)})"
+    return f"{'+' if interval.value > 0 else ''}{number(interval.value)} {between(interval)}"
 
 
-def header(rows: Sequence[Row]) -> list[str]:
-    """The columns that some row fills."""
+def figures(rows: Sequence[Row]) -> list[str]:
+    """The columns of figures that some row fills."""
     named = [name for name in NAMES if any(name in row.baselines for row in rows)]
-    alone = ["alone", "gain by sharing", "verdict"] if any(row.alone is not None for row in rows) else []
-    best = ["over the best baseline"] if any(row.best_baseline for row in rows) else []
-    return ["task", "metric", "rows", "joint", "95 % interval", *alone, *named, *best]
+    return ["task", "metric", "rows", "joint", "95 % interval", *(["alone"] if any(row.alone is not None for row in rows) else []), *named]
+
+
+def gains(rows: Sequence[Row]) -> list[str]:
+    """The columns of gains that some row fills."""
+    shared = ["gain by sharing", "verdict"] if any(row.gain is not None for row in rows) else []
+    return shared + (["over the best baseline"] if any(row.best_baseline for row in rows) else [])
 
 
 def cells(row: Row, columns: Sequence[str]) -> list[str]:
     """One row's cells, as text."""
-    arrow = "↑" if row.rising else "↓"
     known = {
         "task": row.task,
-        "metric": f"{row.metric} {arrow}",
+        "metric": metric(row),
         "rows": f"{row.rows:,}",
         "joint": number(row.joint),
         "95 % interval": between(row.interval),
         "alone": number(row.alone),
         "gain by sharing": signed(row.gain),
         "verdict": row.verdict or ABSENT,
-        "over the best baseline": f"{signed(row.over_best)} {row.over_best_verdict}" if row.best_baseline else ABSENT,
+        "over the best baseline": f"{row.best_baseline}: {signed(row.over_best)}: {row.over_best_verdict}" if row.best_baseline else ABSENT,
     }
     return [known[c] if c in known else number(row.baselines.get(c)) for c in columns]
 
 
+def metric(row: Row) -> str:
+    """The metric's name, and whether more or less of it is better."""
+    return f"{row.metric} {'↑' if row.rising else '↓'}"
+
+
 def terminal(rows: Sequence[Row], title: str = "") -> Table:
-    """For rich: gains in green and red where the interval excludes 0."""
-    columns = header(rows)
+    """For rich: intervals and verdicts under their figures, gains in green and red where the interval excludes 0."""
+    shown = [c for c in figures(rows) if c not in ("rows", "95 % interval")]
+    extra = [c for c in gains(rows) if c != "verdict"]
     found = Table(title=title or None, box=box.SIMPLE_HEAD)
-    for i, column in enumerate(columns):
-        found.add_column(column, justify="left" if i < 2 or column == "verdict" else "right", overflow="fold")
+    for column in (*shown, *extra):
+        found.add_column(
+            column, justify="left" if column in ("task", "metric") else "right", overflow="fold", min_width=len("no difference") if column in extra else None
+        )
     for row in rows:
-        texts = [Text(cell) for cell in cells(row, columns)]
-        _paint(texts, columns, "verdict", row.verdict)
-        _paint(texts, columns, "gain by sharing", row.verdict)
-        _paint(texts, columns, "over the best baseline", row.over_best_verdict)
-        found.add_row(*texts)
+        texts = [Text(cell) for cell in cells(row, shown)]
+        texts[1] = _under(metric(row), f"{row.rows:,} rows")
+        texts[2] = _under(number(row.joint), between(row.interval) if row.interval else "")
+        told = {"gain by sharing": _told(row.gain, row.verdict), "over the best baseline": _told(row.over_best, row.over_best_verdict)}
+        found.add_row(*texts, *(told[column] for column in extra))
     return found
 
 
-def _paint(texts: list[Text], columns: Sequence[str], column: str, verdict: str) -> None:
-    if column in columns and verdict in COLOURS:
-        texts[columns.index(column)].stylize(COLOURS[verdict])
+def _under(first: str, *others: str, style: str = "") -> Text:
+    text = Text(first, style=style)
+    for other in others:
+        if other:
+            text.append(f"\n{other}", style=style or "dim")
+    return text
+
+
+def _told(gain: Interval | None, verdict: str) -> Text:
+    if gain is None:
+        return Text(ABSENT)
+    value = signed(gain).split(" ")[0]
+    return _under(value, *dict.fromkeys((between(gain), verdict)), style=COLOURS.get(verdict, ""))
 
 
 def markdown(rows: Sequence[Row]) -> str:
     """A plain Markdown table."""
-    columns = header(rows)
+    columns = [*figures(rows), *gains(rows)]
     lines = [columns, ["---" if i < 2 else "---:" for i in range(len(columns))], *(cells(row, columns) for row in rows)]
     return "".join("| " + " | ".join(each.replace("|", "\\|") for each in line) + " |\n" for line in lines)
 

@@ -112,7 +112,7 @@ def _way(data: Data, question: Question, way: str, fallback: Array) -> Array:
         name = f"year_ago_{ahead + 1}" if way == "year_ago" else way
         columns.append(_raw(data, table, name, question.rows))
     found = np.stack(columns, 1)
-    return np.where(np.isfinite(found), np.maximum(found, 0), fallback)
+    return np.asarray(np.where(np.isfinite(found), np.maximum(found, 0), fallback))
 
 
 def _raw(data: Data, table: TableData, name: str, rows: Array) -> Array:
@@ -127,7 +127,7 @@ def _raw(data: Data, table: TableData, name: str, rows: Array) -> Array:
 
 def _logit(p: Array) -> Array:
     p = np.clip(p, 1e-6, 1 - 1e-6)
-    return np.log(p) - np.log1p(-p)
+    return np.asarray(np.log(p) - np.log1p(-p))
 
 
 def _probability(odds: Array) -> Array:
