@@ -27,8 +27,8 @@ def predict(network: Network, feeder: Feeder, table: str, rows: Array, tasks: Se
     found: dict[str, list[Array]] = {task: [] for task in tasks}
     for start in range(0, len(rows), BLOCK):
         step = feeder.step({table: rows[start : start + BLOCK]}, choose=False).to(device_of(network))
-        embedded, entities = network.encode(step, network.embeddings.leaf(step.distinct))
-        for name, views in network.shared(step.batches[0], tasks, embedded, entities):
+        encoded = network.encode(step, network.embeddings.leaf(step.distinct))
+        for name, views in network.shared(step.batches[0], tasks, encoded):
             part = network.task(name)
             answer = part.predict(part(views, None).float()).cpu().numpy()
             found[name].append(answer.reshape(len(answer), -1))
@@ -44,14 +44,14 @@ def vectors(network: Network, feeder: Feeder) -> Tensor:
     for start in range(1, count, BLOCK):
         step, place = feeder.catalogue(ITEM, np.arange(start, min(start + BLOCK, count)))
         step, place = step.to(device_of(network)), place.to(device_of(network))
-        _, entities = network.encode(step, network.embeddings.leaf(step.distinct))
-        blocks.append(network.vectors(entities[ITEM])[place])
+        encoded = network.encode(step, network.embeddings.leaf(step.distinct))
+        blocks.append(network.vectors(encoded.tokens[ITEM])[place])
     return torch.cat(blocks)
 
 
-@torch.no_grad()
 def scores(network: Network, feeder: Feeder, task: str, table: str, rows: Array, items: Tensor | None = None) -> Iterator[tuple[slice, Tensor]]:
     """(Which of the rows, (B, items) scores of all items), block by block. `items` are `vectors`, when they are at hand."""
+    network.eval()
     items = vectors(network, feeder) if items is None else items
     everything = np.arange(1, len(items) + 1)
     data = feeder.data.tables[table]
@@ -60,14 +60,16 @@ def scores(network: Network, feeder: Feeder, task: str, table: str, rows: Array,
     zeros = torch.zeros(len(items), device=items.device)
     for start in range(0, len(rows), block):
         chosen = rows[start : start + block]
-        step = feeder.step({table: chosen}, tasks=[], choose=False).to(items.device)
-        embedded, entities = network.encode(step, network.embeddings.leaf(step.distinct))
-        (_, views) = next(network.shared(step.batches[0], [task], embedded, entities))
         extra = None
         if side and data.moment is not None:
             extra = torch.from_numpy(feeder.stock.side(data.moment.take(chosen), everything)).to(items.device)
-        part = network.task(task)
-        yield slice(start, start + len(chosen)), part.predict(part(views, Candidates(items, zeros, extra)))
+        with torch.no_grad():  # not a decorator: a generator that another decorator wraps would escape it
+            step = feeder.step({table: chosen}, tasks=[], choose=False).to(items.device)
+            encoded = network.encode(step, network.embeddings.leaf(step.distinct))
+            (_, views) = next(network.shared(step.batches[0], [task], encoded))
+            part = network.task(task)
+            found = part.predict(part(views, Candidates(items, zeros, extra)))
+        yield slice(start, start + len(chosen)), found
 
 
 def ranks(network: Network, feeder: Feeder, task: str, table: str, rows: Array) -> Array:
@@ -90,9 +92,26 @@ def top(network: Network, feeder: Feeder, task: str, table: str, rows: Array, k:
     """((n, k) item row numbers, (n, k) scores), best first; equal scores in the order of row numbers."""
     ids, values = [], []
     for _, score in scores(network, feeder, task, table, rows):
-        order = torch.sort(score, dim=1, descending=True, stable=True)
-        ids.append(order.indices[:, :k].cpu().numpy() + 1)
-        values.append(order.values[:, :k].cpu().numpy())
+        places, best = leading(score, k)
+        ids.append(places + 1)
+        values.append(best)
     if not ids:
         return np.zeros((0, k), np.int64), np.zeros((0, k), np.float32)
     return np.concatenate(ids), np.concatenate(values)
+
+
+def leading(score: Tensor, k: int) -> tuple[Array, Array]:
+    """((B, k) int64 columns of the k largest of (B, K) scores, (B, k) of those), best first; equal ones in the order of the columns."""
+    k = min(k, score.shape[1])
+    best = torch.topk(score, k, dim=1)
+    values, places = best.values.cpu().numpy(), best.indices.cpu().numpy()
+    order = np.lexsort((places, -values), axis=1)
+    values, places = np.take_along_axis(values, order, 1), np.take_along_axis(places, order, 1)
+    if k:
+        edge = best.values[:, -1:]  # of those equal to the last, topk may have kept any
+        torn = (score == edge).sum(1) > (best.values == edge).sum(1)
+        if torn.any():
+            rows = torn.cpu().numpy()
+            sure = torch.sort(score[torn], dim=1, descending=True, stable=True)
+            values[rows], places[rows] = sure.values[:, :k].cpu().numpy(), sure.indices[:, :k].cpu().numpy()
+    return places, values

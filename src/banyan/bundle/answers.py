@@ -1,0 +1,325 @@
+"""A loaded bundle: predictions for new rows, and recommendations, in fp32. Knows no HTTP and no training."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+import torch
+
+from banyan import inference
+from banyan.bundle import files, grow, loading
+from banyan.bundle.rows import Reader, part
+from banyan.errors import BundleError, ConfigError, DataError
+from banyan.features.build import Data, tabled
+from banyan.features.columns import Texts
+from banyan.features.pairs import spans
+from banyan.features.plan import Plan
+from banyan.features.step import Feeder
+from banyan.features.stock import ITEM, USER, Stock
+from banyan.model import Network
+from banyan.store import columns
+from banyan.store.entities import newest
+from banyan.store.hints import hint
+from banyan.store.schema import Source, Store
+from banyan.store.shop import EntityFrame, SampleTable
+from banyan.store.sources import read
+from banyan.store.times import microseconds
+from banyan.types import Array
+
+ROWS = 65_536  # rows turned into arrays together
+USERS = 4_096  # users of one part of a file of recommendations
+Moment = datetime | date | str | int
+Users = Sequence[str] | pl.Series | Literal["all"]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What `load` gives. It never changes: `with_entities` and `with_events` give another bundle that shares the weights."""
+
+    network: Network
+    store: Store
+    stock: Stock  # one row more of each entity than there are ids: the strangers'
+    facts: dict[str, Any]  # metrics, options, versions, notes, as they were saved
+    vectors: Array | None  # (items, H) float32 item vectors, for an index; None without a ranking task
+    now: int  # the first moment that sees every event: microseconds since 1970, or the events' order
+    texts: Texts
+
+    @classmethod
+    def load(cls, path: str | Path, *, texts: Texts | None = None, lent: bool = False) -> "Bundle":
+        """The bundle in the folder `path`, every file checked by its hash.
+
+        `texts` encodes frozen texts of new rows; the packaged encoder without a cache unless given. `lent` allows parts from outside.
+        Raises BundleError that names the file.
+        """
+        network, store, stock, facts, vectors = loading.read(Path(path), lent=lent)
+        return cls(network, store, stock, facts, vectors, int(facts["now"]), texts or Texts())
+
+    @property
+    def plan(self) -> Plan:
+        """What was fitted: vocabularies, layouts, targets."""
+        return self.network.plan
+
+    @property
+    def served(self) -> list[str]:
+        """The tasks that answer: all but the auxiliary ones."""
+        return [name for name in self.network.views if not self.store.tasks[name].auxiliary]
+
+    def expects(self, table: str) -> dict[str, str]:
+        """Column -> what it holds: the columns that `predict` reads from rows of this table."""
+        return self._reader.expects(table)
+
+    def predict(
+        self, table: str, frame: pl.DataFrame, *, tasks: Sequence[str] | None = None, as_of: Moment | None = None, where: str = "the rows",
+        progress: files.Progress | None = None,
+    ) -> pl.DataFrame:  # fmt: skip
+        """The frame with the answers of a samples table's tasks beside its own columns.
+
+        `frame` has the columns of the samples table without its labels (`expects` lists them). A row is seen from its own time; where the
+        column is left out, from `as_of`, which is now unless given: after every event that the bundle knows. An id that the bundle does
+        not know is that of a stranger; a feature that is known in training only is read at its stated value. Answers are float32 columns
+        named `task.column`, such as `bought.cart`, in the task's own unit. `progress(done, of)` counts rows.
+
+        Raises DataError that names `where`, the column and the row; ConfigError for an unknown table or task.
+        """
+        rows = self._reader.rows(table, frame, self._moment(as_of), where)
+        chosen = self._tasks(table, tasks)
+        found: dict[str, list[Array]] = {task: [] for task in chosen}
+        for start in range(0, len(rows), ROWS):
+            stop = min(start + ROWS, len(rows))
+            feeder = self._feeder(part(rows, start, stop), self._moment(as_of))
+            for task, answer in inference.predict(self.network, feeder, table, np.arange(stop - start), chosen).items():
+                found[task].append(_finite(answer, task))
+            if progress is not None:
+                progress(stop, len(rows))
+        return _beside(frame, {f"{task}.{c}": each for task in chosen for c, each in self._columns(task, found[task])}, where)
+
+    def predict_file(
+        self, table: str, rows: str | Path, out: str | Path, *, tasks: Sequence[str] | None = None, as_of: Moment | None = None,
+        progress: files.Progress | None = None,
+    ) -> Path:  # fmt: skip
+        """`predict` for the rows of a file (Parquet, CSV, JSON lines) into a file, which appears when it is whole."""
+        files.form(Path(out))
+        frame = read(Source(path=str(rows)), Path(), plain=True)
+        return files.write(self.predict(table, frame, tasks=tasks, as_of=as_of, where=str(rows), progress=progress), Path(out))
+
+    def recommend(
+        self, users: Users, k: int = 20, *, task: str | None = None, as_of: Moment | None = None, scenario: str | None = None,
+        leave_out: Sequence[str] = (), only: Sequence[str] | None = None,
+    ) -> pl.DataFrame:  # fmt: skip
+        """The k best items of each user: a frame (user, rank from 1, item, score), users in the order given.
+
+        `users` are ids, or "all" that the bundle knows; one that it does not know gets what a stranger gets. `task` is a ranking task, the
+        first unless given. `leave_out`: behaviours, such as purchase, whose items the user is not offered again (as far back as the
+        bundle's log goes). `only`: the items that may be offered. A user for whom fewer than k items are left gets fewer rows.
+
+        Raises ConfigError for an unknown task, behaviour or scenario, DataError for an unknown item or a missing user id.
+        """
+        ask = self._asked(users, k, task, as_of, scenario, leave_out, only)
+        frames = [self._best(ask, ask.users[a : a + USERS]) for a in range(0, len(ask.users), USERS)]
+        return pl.concat(frames) if frames else _ranked([], [], [], [])
+
+    def recommend_to(
+        self, path: str | Path, users: Users, k: int = 20, *, task: str | None = None, as_of: Moment | None = None, scenario: str | None = None,
+        leave_out: Sequence[str] = (), only: Sequence[str] | None = None, block: int = USERS, progress: files.Progress | None = None,
+    ) -> Path:  # fmt: skip
+        """`recommend` into a file (.parquet, .csv, .jsonl) in blocks of users; a run that was killed goes on where it stopped.
+
+        The file appears when it is whole. `progress(done, of)` counts blocks.
+        """
+        ask = self._asked(users, k, task, as_of, scenario, leave_out, only)
+        blocks = max(1, -(-len(ask.users) // block))
+        job = {"bundle": self._identity(), "ask": ask.digest(), "block": block}
+        return files.resumable(Path(path), job, blocks, lambda i: self._best(ask, ask.users[i * block : (i + 1) * block]), progress)
+
+    def with_entities(self, entity: str, frame: pl.DataFrame, where: str = "the rows") -> "Bundle":
+        """A bundle that also knows the frame's rows of an entity: its id column and one column a feature, as the store describes them.
+
+        New items are recommended by their features. Raises DataError for ids that are known already, and as `predict` does.
+        """
+        return self._with(grow.with_rows(self._reader, entity, frame, self.texts, where), self.now)
+
+    def with_events(self, frame: pl.DataFrame, where: str = "the events") -> "Bundle":
+        """A bundle that also knows the frame's events, whose columns are those of the store's own; ids that are new join their entities.
+
+        Raises DataError for a missing column or value and for a behaviour that training did not see.
+        """
+        stock = grow.with_events(self._reader, frame, where)
+        assert stock.log is not None
+        return self._with(stock, max(self.now, int(stock.log.time.max()) + 1) if len(stock.log.time) else self.now)
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self.store, self.plan, self.stock, self.facts["since"])
+
+    def _moment(self, as_of: Moment | None) -> int:
+        if as_of is None:
+            return self.now
+        if self.plan.clock == "order":
+            if not isinstance(as_of, int):
+                raise ConfigError(f"as_of is {as_of!r}; this store's events have an order, so it is a whole number.")
+            return as_of
+        return int(microseconds(pl.Series("as_of", [as_of]), "as_of")[0])
+
+    def _with(self, stock: Stock, now: int) -> "Bundle":
+        vectors = self.vectors
+        if vectors is not None and len(stock.ids[ITEM]) > len(vectors):
+            feeder = Feeder(Data(self.plan, stock, {}))
+            rows = np.arange(len(vectors) + 1, len(stock.ids[ITEM]) + 1)
+            vectors = np.concatenate([vectors, _vectors(self.network, feeder, rows)])
+        return replace(self, stock=stock, vectors=vectors, now=now)
+
+    def _feeder(self, rows: SampleTable, now: int) -> Feeder:
+        table = tabled(self.plan, self.stock, self.store, rows, self.texts, labelled=False, now=now)
+        return Feeder(Data(self.plan, self.stock, {rows.name: table}))
+
+    def _tasks(self, table: str, tasks: Sequence[str] | None) -> list[str]:
+        here = [task for task in self._reader.known(table).tasks if task in self.network.views]
+        chosen = [task for task in here if task in self.served and self._names(task)] if tasks is None else list(tasks)
+        for task in chosen:
+            if task not in here:
+                raise ConfigError(f"{table!r} has no task {task!r}.{hint(task, here)} Tasks: {', '.join(here) or 'none'}.")
+            if not self._names(task):
+                raise ConfigError(f"The task {task!r} ranks items; ask `recommend` for its answers.")
+        if not chosen:
+            ranked = " Its ranking task answers through `recommend`." if any(not self._names(task) for task in here) else ""
+            raise ConfigError(f"No task of {table!r} answers rows.{ranked}")
+        return chosen
+
+    def _names(self, task: str) -> list[str]:
+        return list(self.network.task(task).columns())
+
+    def _columns(self, task: str, found: list[Array]) -> Iterator[tuple[str, Array]]:
+        names = self._names(task)
+        answer = np.concatenate(found) if found else np.zeros((0, len(names)), np.float32)
+        return zip(names, answer.T, strict=True)
+
+    def _asked(
+        self, users: Users, k: int, task: str | None, as_of: Moment | None, scenario: str | None, leave_out: Sequence[str], only: Sequence[str] | None
+    ) -> "Ask":
+        ranked = [name for name in self.network.ranked if name in self.served]
+        name = task or (ranked[0] if ranked else "")
+        if name not in ranked or self.vectors is None:
+            raise ConfigError(f"The bundle has no ranking task {name!r}.{hint(name, ranked)} Ranking tasks: {', '.join(ranked) or 'none'}.")
+        if k < 1:
+            raise ConfigError(f"k is {k}; ask for at least one item.")
+        for word, known, what in ((leave_out, self.plan.behaviours, "behaviour"), ([scenario] if scenario else [], self.plan.scenarios[1:], "scenario")):
+            if unknown := [each for each in word if each not in known]:
+                raise ConfigError(f"The bundle knows no {what} {unknown[0]!r}.{hint(unknown[0], known)} Known: {', '.join(known) or 'none'}.")
+        return Ask(name, self._users(users), k, self._moment(as_of), scenario or "", tuple(leave_out), self._offered(only))
+
+    def _users(self, users: Users) -> pl.Series:
+        if isinstance(users, str):
+            if users != "all":
+                raise ConfigError(f'users is {users!r}; give a list of ids, or "all".')
+            rows = self._newest(USER)
+            return pl.Series(USER, self.stock.ids[USER], dtype=pl.String).filter(pl.Series(rows))
+        found = columns.ids(pl.Series(USER, users), "users") if len(users) else pl.Series(USER, [], dtype=pl.String)
+        if found.null_count():
+            raise DataError(f"users, row {int(found.is_null().arg_max() or 0) + 1}: there is no id; every user needs one.")
+        return found.alias(USER)
+
+    def _newest(self, entity: str) -> Array:
+        """(ids,) which rows are the newest of their id."""
+        rows = newest(EntityFrame(entity, pl.DataFrame(), self.stock.ids[entity], self.stock.since.get(entity)))
+        return np.asarray(rows == np.arange(len(rows)))[1:]
+
+    def _offered(self, only: Sequence[str] | None) -> Array:
+        offered = self._newest(ITEM)
+        if only is None:
+            return offered
+        rows = self._reader.row_numbers(ITEM, columns.ids(pl.Series("only", only), "only"))
+        if wrong := [item for item, row in zip(only, rows.tolist(), strict=True) if row in (0, len(offered) + 1)]:
+            raise DataError(f"only: the bundle has no item {wrong[0]!r}; {len(wrong)} of {len(only)} are unknown. Add new items with `with_entities`.")
+        named = np.zeros(len(offered), bool)
+        named[newest(EntityFrame(ITEM, pl.DataFrame(), self.stock.ids[ITEM], self.stock.since.get(ITEM)))[rows] - 1] = True
+        return offered & named
+
+    def _best(self, ask: "Ask", users: pl.Series) -> pl.DataFrame:
+        assert self.vectors is not None
+        table = self.store.tasks[ask.task].samples
+        column = next(iter(self.expects(table)))
+        rows = self._reader.rows(table, pl.DataFrame({column: users, "scenario": [ask.scenario] * len(users)}), ask.moment, "users")
+        feeder, items = self._feeder(rows, ask.moment), torch.from_numpy(self.vectors)
+        owner, item, value, rank = [], [], [], []
+        hidden = torch.from_numpy(~ask.offered)
+        for where, score in inference.scores(self.network, feeder, ask.task, table, np.arange(len(rows)), items):
+            score = score.float()
+            if not bool(score.isfinite().all()):
+                raise BundleError(f"The task {ask.task!r} gave a score that is not finite; the bundle cannot answer. Train it again.")
+            score[:, hidden] = -torch.inf
+            had_by, had = self._had(rows, where, ask.leave_out)
+            score[torch.from_numpy(had_by), torch.from_numpy(had)] = -torch.inf
+            places, best = inference.leading(score, ask.k)
+            there = np.isfinite(best)
+            owner.append(np.nonzero(there)[0] + where.start)
+            rank.append(np.nonzero(there)[1] + 1)
+            item.append(places[there])
+            value.append(best[there])
+        if not owner:
+            return _ranked([], [], [], [])
+        return _ranked(users.gather(np.concatenate(owner)), np.concatenate(rank), self.stock.ids[ITEM][np.concatenate(item)], np.concatenate(value))
+
+    def _had(self, rows: SampleTable, where: slice, behaviours: Sequence[str]) -> tuple[Array, Array]:
+        """((m,) rows of the block, (m,) items - 1) of what the users had by one of the behaviours."""
+        log = self.stock.log
+        if log is None or not behaviours:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        user = self._reader.of_events(rows.entities[USER][where])
+        at, owner = spans(log.start[user], np.maximum(rows.end[where], 0))
+        mine = np.isin(log.behaviour[at], [log.behaviours.index(b) for b in behaviours])
+        item = newest(EntityFrame(ITEM, pl.DataFrame(), self.stock.ids[ITEM], self.stock.since.get(ITEM)))[log.item[at[mine]]]
+        return owner[mine], item.astype(np.int64) - 1
+
+    def _identity(self) -> str:
+        """Tells bundles apart, and what joined them since."""
+        ids, log = self.stock.ids, self.stock.log
+        return f"{self.facts['digest']}/{self.now}/{[len(each) for each in ids.values()]}/{len(log.item) if log is not None else 0}"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked of `recommend`, checked."""
+
+    task: str
+    users: pl.Series
+    k: int
+    moment: int
+    scenario: str
+    leave_out: tuple[str, ...]
+    offered: Array  # (items,) bool
+
+    def digest(self) -> str:
+        """Tells two questions apart."""
+        found = hashlib.sha256(repr((self.task, self.k, self.moment, self.scenario, self.leave_out)).encode())
+        found.update(np.packbits(self.offered).tobytes())
+        found.update("\n".join(self.users.to_list()).encode())
+        return found.hexdigest()
+
+
+@torch.no_grad()
+def _vectors(network: Network, feeder: Feeder, rows: Array) -> Array:
+    step, place = feeder.catalogue(ITEM, rows)
+    _, entities = network.encode(step, network.embeddings.leaf(step.distinct))
+    return network.vectors(entities[ITEM])[place].numpy()
+
+
+def _ranked(user: Any, rank: Any, item: Any, score: Any) -> pl.DataFrame:
+    kinds = {"user": (user, pl.String()), "rank": (rank, pl.Int32()), "item": (item, pl.String()), "score": (score, pl.Float32())}
+    return pl.DataFrame([pl.Series(name, each, dtype=kind) for name, (each, kind) in kinds.items()])
+
+
+def _finite(answer: Array, task: str) -> Array:
+    if not np.isfinite(answer).all():
+        raise BundleError(f"The task {task!r} gave an answer that is not finite; the bundle cannot answer. Train it again.")
+    return answer
+
+
+def _beside(frame: pl.DataFrame, answers: dict[str, Array], where: str) -> pl.DataFrame:
+    if taken := [name for name in answers if name in frame.columns]:
+        raise DataError(f"{where}: there is a column {taken[0]!r} already, where the answer would stand; rename it.")
+    return frame.with_columns(pl.Series(name, np.ascontiguousarray(each), dtype=pl.Float32) for name, each in answers.items())

@@ -1,0 +1,95 @@
+"""Two indexes over item vectors: exact products in blocks, and an approximate graph on disk for catalogues of many millions."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from banyan.errors import BundleError, DataError, MissingExtraError
+from banyan.inference import leading
+from banyan.retrieval import Index
+from banyan.types import Array
+
+CELLS = 32_000_000  # most products held at once
+ROWS = 1024  # most questions answered together
+
+
+class Exact(Index):
+    """Every product is computed: no answer is missed. Good up to some millions of items."""
+
+    def __init__(self, items: Float[Array, "K H"]) -> None:
+        self.items = torch.from_numpy(np.ascontiguousarray(_finite(items), np.float32))
+
+    def nearest(self, vectors: Float[Array, "B H"], k: int) -> tuple[Array, Array]:
+        """Equal products come in the order of the items' places."""
+        asked = torch.from_numpy(np.ascontiguousarray(_finite(vectors), np.float32))
+        block = max(1, min(ROWS, CELLS // max(len(self), 1)))
+        found = [leading(asked[a : a + block] @ self.items.T, k) for a in range(0, len(asked), block)]
+        if not found:
+            return np.zeros((0, min(k, len(self))), np.int64), np.zeros((0, min(k, len(self))), np.float32)
+        return np.concatenate([places for places, _ in found]), np.concatenate([scores for _, scores in found])
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+class Graph(Index):
+    """A navigable small-world graph (Malkov and Yashunin, 2018) over half-precision vectors, read from disk as it is asked.
+
+    Products are those of the vectors rounded to 16 bits; some of the true nearest may be missed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Opens what `build` wrote, memory-mapped. Raises MissingExtraError without usearch, BundleError for a file that is none."""
+        try:
+            self.graph = _usearch().Index.restore(str(path), view=True)
+        except RuntimeError as error:
+            raise BundleError(f"{path} is no index ({error}); build it anew.") from error
+        if self.graph is None:
+            raise BundleError(f"{path} is no index, or is not there; build it anew.")
+
+    @classmethod
+    def build(cls, items: Float[Array, "K H"], path: Path, *, links: int = 32, effort: int = 128) -> "Graph":
+        """Write the graph of the items' vectors to `path`, then open it. `links` a node and `effort` buy recall with room and time."""
+        graph = _usearch().Index(ndim=items.shape[1], metric="ip", dtype="f16", connectivity=links, expansion_add=effort, expansion_search=effort)
+        graph.add(np.arange(len(items)), np.ascontiguousarray(_finite(items), np.float32))
+        aside = path.with_name(f".{path.name}.writing")
+        graph.save(str(aside))
+        aside.rename(path)
+        return cls(path)
+
+    def nearest(self, vectors: Float[Array, "B H"], k: int) -> tuple[Array, Array]:
+        """As the contract says; a graph may find fewer than k, and then says place -1 and score -inf."""
+        k = min(k, len(self))
+        if not k or not len(vectors):
+            return np.zeros((len(vectors), k), np.int64), np.zeros((len(vectors), k), np.float32)
+        hits = self.graph.search(np.ascontiguousarray(_finite(vectors), np.float32), k)
+        count = np.atleast_1d(getattr(hits, "counts", np.full(len(vectors), k)))
+        keys, far = np.reshape(hits.keys, (len(vectors), k)).astype(np.int64), np.reshape(hits.distances, (len(vectors), k))
+        there = np.arange(k) < count[:, None]
+        return np.where(there, keys, -1), np.where(there, 1 - far, -np.inf).astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self.graph)
+
+
+def available() -> bool:
+    """Whether the package behind `Graph` is installed."""
+    return importlib.util.find_spec("usearch") is not None
+
+
+def _usearch() -> Any:
+    if not available():
+        raise MissingExtraError("A graph index", "index")
+    import usearch.index
+
+    return usearch.index
+
+
+def _finite(vectors: Array) -> Array:
+    if vectors.ndim != 2 or not np.isfinite(vectors).all():
+        raise DataError(f"Vectors of an index are a table of finite numbers; found shape {vectors.shape} with {int((~np.isfinite(vectors)).sum())} others.")
+    return vectors
