@@ -4,6 +4,8 @@ Reads a `Step` (see `types`); every part comes from its family by name.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -37,6 +39,15 @@ class Embeddings(nn.Module):
         return self.weight.index_select(0, rows).requires_grad_(torch.is_grad_enabled())
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """What a step's rows share."""
+
+    embedded: Mapping[int, Tensor]  # where a block, bag or past begins among the step's ids -> its embeddings, flat
+    tokens: Mapping[str, Tensor]  # entity -> (n, S, D) tokens of its distinct rows; the missing entity's are the first
+    summary: Tensor | None  # (items, D): one vector an item, for histories and their targets
+
+
 class Source(nn.Module):
     """All tokens of one source: an entity, or the context."""
 
@@ -51,13 +62,12 @@ class Source(nn.Module):
             self.bags[_safe(key)] = parts.build("encoders", chosen["tags" if key in layout.tags else "text"], width, 0)
         self.dense = nn.ModuleDict({_safe(key): parts.build("encoders", chosen[kind], width, size) for key, (kind, size) in layout.dense.items()})
 
-    def forward(self, block: Block, embedded: Tensor) -> Float[Tensor, "n S D"]:
-        """Tokens of n rows, from their columns and the step's embeddings (N, D)."""
+    def forward(self, block: Block, embedded: Mapping[int, Tensor]) -> Float[Tensor, "n S D"]:
+        """Tokens of n rows, from their columns and the embeddings of the step's ids."""
         n, count, width = block.rows, len(self.layout.categories), self.width
         tokens: list[Tensor] = []
         if self.categories is not None:
-            flat = embedded[block.start : block.start + n * count].view(n * count, 1, width)
-            tokens.append(self.categories(Column(flat)).view(n, count, width))
+            tokens.append(self.categories(Column(embedded[block.start].view(n * count, 1, width))).view(n, count, width))
         if self.numbers is not None:
             tokens.append(self.numbers(self._bag(block, "numbers", embedded, block.numbers, block.known)).unsqueeze(1))
         for key in (*self.layout.tags, *self.layout.texts):
@@ -68,12 +78,12 @@ class Source(nn.Module):
             tokens.append(self.dense[_safe(key)](Column(numbers=values, known=known)).unsqueeze(1))
         return torch.cat(tokens, 1) if len(tokens) > 1 else tokens[0]
 
-    def _bag(self, block: Block, key: str, embedded: Tensor, numbers: Tensor | None = None, known: Tensor | None = None) -> Column:
+    def _bag(self, block: Block, key: str, embedded: Mapping[int, Tensor], numbers: Tensor | None = None, known: Tensor | None = None) -> Column:
         if key not in block.bags:
             return Column(None, None, numbers, known)
         bag = block.bags[key]
         n, k = bag.mask.shape
-        return Column(embedded[bag.start : bag.start + n * k].view(n, k, self.width), bag.mask, numbers, known)
+        return Column(embedded[bag.start].view(n, k, self.width), bag.mask, numbers, known)
 
 
 class Network(nn.Module):
@@ -122,21 +132,24 @@ class Network(nn.Module):
         """The task's part."""
         return self.tasks[_safe(name)]
 
-    def encode(self, step: Step, leaf: Float[Tensor, "U D"]) -> tuple[Tensor, dict[str, Tensor]]:
-        """(The embeddings of all ids of the step, the tokens of every distinct entity)."""
-        embedded = functional.embedding(step.inverse, leaf)
-        return embedded, {name: self.sources[name](block, embedded) for name, block in step.entities.items() if name in self.sources}
+    def encode(self, step: Step, leaf: Float[Tensor, "U D"]) -> Encoded:
+        """Look all ids up and encode every distinct entity, once a step. One split, so that its backward is one concatenation."""
+        pieces = torch.split(functional.embedding(step.inverse, leaf), step.lengths)
+        embedded = dict(zip(accumulate(step.lengths, initial=0), pieces, strict=False))
+        tokens = {name: self.sources[name](block, embedded) for name, block in step.entities.items() if name in self.sources}
+        summary = self.summary(tokens[ITEM].flatten(1)) if "history" in self.lengths and ITEM in tokens else None
+        return Encoded(embedded, tokens, summary)
 
-    def tokens(self, batch: Batch, embedded: Tensor, entities: Mapping[str, Tensor]) -> Float[Tensor, "B S D"]:
+    def tokens(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B S D"]:
         """Every slot of every row, side by side; a slot that the table lacks holds the tokens of the missing entity."""
         n = batch.rows
         slots: dict[str, Tensor] = {}
-        for name, each in entities.items():
+        for name, each in encoded.tokens.items():
             slots[name] = each[batch.entities[name]] if name in batch.entities else each[:1].expand(n, -1, -1)
         if "context" in self.sources:
-            slots["context"] = self.sources["context"](batch.context, embedded)
+            slots["context"] = self.sources["context"](batch.context, encoded.embedded)
         if "history" in self.lengths:
-            slots["history"] = self.past(batch, embedded, entities).unsqueeze(1)
+            slots["history"] = self.past(batch, encoded).unsqueeze(1)
         if "pair" in self.lengths:
             slots["pair"] = self.no_pair.expand(n, -1, -1) if batch.pair is None else self.pair(batch.pair).view(n, PAIR_TOKENS, self.width)
         for name, project in self.compressed.items():
@@ -144,47 +157,48 @@ class Network(nn.Module):
         x = torch.cat([slots[name] for name in self.lengths if name in slots], 1) if len(slots) > 1 else next(iter(slots.values()))
         return x if self.cross is None else self.cross(x)
 
-    def past(self, batch: Batch, embedded: Tensor, entities: Mapping[str, Tensor]) -> Float[Tensor, "B D"]:
+    def past(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B D"]:
         """The history token; a row without a past is one without events."""
-        summary = self.summary(entities[ITEM].flatten(1))
+        summary = encoded.summary
+        assert summary is not None
         if batch.past is None:
             none = summary.new_zeros(batch.rows, 1, self.width)
             token: Tensor = self.history(none, none[..., 0], none[..., 0] > 0, None)
             return token
         past = batch.past
-        behaviours = embedded[past.behaviours : past.behaviours + past.items.numel()].view(*past.items.shape, self.width)
+        behaviours = encoded.embedded[past.behaviours].view(*past.items.shape, self.width)
         target = summary[batch.entities[ITEM]] if ITEM in batch.entities else None
         seen: Tensor = self.history(summary[past.items] + behaviours, past.gaps, past.mask, target)
         return seen
 
     def forward(self, step: Step, leaf: Float[Tensor, "U D"] | None = None) -> dict[str, Tensor]:
         """Raw answers of every labelled task of every batch. `leaf` is `embeddings.leaf(step.distinct)` unless given."""
-        embedded, entities = self.encode(step, self.embeddings.leaf(step.distinct) if leaf is None else leaf)
+        encoded = self.encode(step, self.embeddings.leaf(step.distinct) if leaf is None else leaf)
         found: dict[str, Tensor] = {}
         for batch in step.batches:
             names = list(batch.labels)
-            for name, views in self.shared(batch, names, embedded, entities):
-                found[name] = self.task(name)(views, self.candidates(batch, name, entities))
+            for name, views in self.shared(batch, names, encoded):
+                found[name] = self.task(name)(views, self.candidates(batch, name, encoded))
         return found
 
-    def shared(self, batch: Batch, names: Sequence[str], embedded: Tensor, entities: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    def shared(self, batch: Batch, names: Sequence[str], encoded: Encoded) -> Iterator[tuple[str, Tensor]]:
         """The views of each task asked for, on one batch."""
         wanted = [v for name in names for v in self.views[name]]
         if not wanted:
             return
-        views = self.sharing(self.tokens(batch, embedded, entities), batch.scenario, wanted)
+        views = self.sharing(self.tokens(batch, encoded), batch.scenario, wanted)
         first = 0
         for name in names:
             count = len(self.views[name])
             yield name, views[first : first + count]
             first += count
 
-    def candidates(self, batch: Batch, name: str, entities: Mapping[str, Tensor]) -> Candidates | None:
+    def candidates(self, batch: Batch, name: str, encoded: Encoded) -> Candidates | None:
         """The items that a ranking task scores in a batch; None for other tasks."""
         if name not in batch.choices:
             return None
         choice = batch.choices[name]
-        return Candidates(self.vectors(entities[ITEM])[choice.items], choice.log_q, choice.side)
+        return Candidates(self.vectors(encoded.tokens[ITEM])[choice.items], choice.log_q, choice.side)
 
     def vectors(self, tokens: Float[Tensor, "n S D"]) -> Float[Tensor, "n H"]:
         """Item vectors that a ranking task compares with its view, and that the index holds."""

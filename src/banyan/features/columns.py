@@ -120,12 +120,18 @@ def fit(
             case "text":
                 layout.dense[key] = ("vector", texts.width())
             case "vector":
-                layout.dense[key] = ("vector", int(frame[key].list.len().max() or 0))  # type: ignore[arg-type]
+                layout.dense[key] = ("vector", _entries(frame[key]))
             case "time":
                 days = frame[key].drop_nulls().to_numpy() / DAY
                 layout.ages[key] = (float(days.mean()) if len(days) else 0.0, float(days.std()) + 1.0 if len(days) else 1.0)
                 layout.dense[key] = ("time", TIME_PARTS)
     return layout
+
+
+def _entries(vectors: pl.Series) -> int:
+    if isinstance(vectors.dtype, pl.Array):
+        return int(vectors.dtype.size)
+    return len(vectors.drop_nulls().first() or [])
 
 
 def _number(name: str, series: pl.Series, bins: int) -> Number:
@@ -232,7 +238,7 @@ def _dense(layout: Layout, key: str, series: pl.Series, texts: Texts, blank: boo
         found = np.zeros((len(series), width), np.float32)
         present = series.is_not_null().to_numpy()
         if present.any():
-            found[present] = np.stack(series.drop_nulls().to_list())
+            found[present] = series.drop_nulls().cast(pl.Array(pl.Float32, width)).to_numpy()
     return np.concatenate([np.zeros((int(blank), width), np.float32), found]).astype(np.float32)
 
 

@@ -95,7 +95,9 @@ def _codes(column: str, table: SampleTable, train: Array, target: Target | None)
         target = Target((column,), classes, tuple(counts[c] / total for c in classes))
     code = text.replace_strict(list(target.classes), list(range(len(target.classes))), default=-1, return_dtype=pl.Int64)
     found = code.fill_null(-1).to_numpy()
-    return Labels(np.maximum(found, 0), np.greater_equal(found, 0).reshape(-1, 1)), target
+    seen = np.zeros((len(found), 1), bool)
+    seen[:, 0] = found >= 0
+    return Labels(np.maximum(found, 0), seen), target
 
 
 def _natural(text: str) -> tuple[float, str]:
@@ -107,7 +109,7 @@ def _tags(columns: Sequence[str], table: SampleTable, train: Array, target: Targ
     if len(columns) > 1:
         value, seen = _floats(columns, table)
         target = target or Target(tuple(columns), tuple(columns), tuple(float(v) for v in value[train].mean(0)))
-        return Labels(value, seen.any(1, keepdims=True)), target
+        return Labels(value, np.asarray(seen.any(1))[:, None]), target
     lists = table.labels[columns[0]]
     seen = lists.is_not_null().to_numpy()
     flat = lists.filter(lists.list.len() > 0).explode(empty_as_null=True, keep_nulls=True).cast(pl.String)

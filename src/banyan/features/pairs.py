@@ -54,7 +54,7 @@ def touched(pasts: Pasts, code: Array, size: int, behaviours: int) -> Touched:
     `code` (m,) is the item itself or a category of it, in [0, size).
     """
     key = pasts.past * size + code
-    order = np.argsort(key, kind="stable")
+    order = np.argsort(key)  # ties may come in any order: counts and maxima do not see it
     key = key[order]
     first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, np.int64)
     fresh = 1 / (1 + pasts.age[order])

@@ -13,7 +13,7 @@ class Negatives:
     `sampling`: in_batch (targets of the batch alone), uniform, popularity (targets' counts to the power .75), full (all items).
     """
 
-    def __init__(self, counts: Array, *, sampling: str = "uniform", negatives: int = 1000, **_: Any) -> None:
+    def __init__(self, counts: Array, *, sampling: str = "uniform", negatives: int = 500, **_: Any) -> None:
         """`counts` (item rows,): how often each item is a training target; row 0, the missing item, is never drawn."""
         self.sampling = "full" if sampling != "in_batch" and negatives >= len(counts) - 1 else sampling
         self.negatives = negatives

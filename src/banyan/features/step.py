@@ -87,7 +87,7 @@ class Feeder:
         batches = [self._batch(draft, found, gatherer, rng is not None) for draft in drafts]
         flat = np.concatenate(gatherer.parts) if gatherer.parts else np.zeros(0, np.int32)
         unique, inverse = self.ids.distinct(flat)
-        return Step(batches, entities, torch.from_numpy(unique.astype(np.int64)), torch.from_numpy(inverse))
+        return Step(batches, entities, torch.from_numpy(unique.astype(np.int64)), torch.from_numpy(inverse), [p.size for p in gatherer.parts])
 
     def catalogue(self, name: str, rows: Array) -> tuple[Step, Tensor]:
         """A step that holds only rows of one entity, and the place of each in its block."""
@@ -95,7 +95,7 @@ class Feeder:
         distinct, place = self._distinct(name, np.concatenate([np.zeros(1, np.int64), rows]))
         block = self._entity(name, distinct, gatherer, None)
         unique, inverse = self.ids.distinct(np.concatenate(gatherer.parts) if gatherer.parts else np.zeros(0, np.int32))
-        return Step([], {name: block}, torch.from_numpy(unique.astype(np.int64)), torch.from_numpy(inverse)), place[1:]
+        return Step([], {name: block}, torch.from_numpy(unique.astype(np.int64)), torch.from_numpy(inverse), [p.size for p in gatherer.parts]), place[1:]
 
     def _distinct(self, name: str, rows: Array) -> tuple[Array, Tensor]:
         unique, inverse = self.rows[name].distinct(rows, MISSING)

@@ -109,17 +109,19 @@ class Stock:
         codes, sizes = self.codes()
         pasts = self.pasts(moment, self.pair_last)
         behaviours = len(self.plan.behaviours)
-        found = [
-            _spread(pairs.touched(pasts, code[pasts.item], size, behaviours), len(moment.user), code[items])
-            for code, size in zip(codes, sizes, strict=True)
-        ]
+        found = np.zeros((len(moment.user), len(items), len(self.plan.side)), np.float32)
+        width = behaviours * len(pairs.FIGURES)
+        for i, (code, size) in enumerate(zip(codes, sizes, strict=True)):
+            _spread(pairs.touched(pasts, code[pasts.item], size, behaviours), code[items], found[:, :, i * width : (i + 1) * width])
         if self.snapshots is not None:
-            snapshot, back = np.unique(self.snapshots.snapshot(moment.time), return_inverse=True)
-            if self.snapshots.clocked:
-                found.append(self.snapshots.item(items[None, :], snapshot[:, None])[back])
-            else:
-                found.append(self.snapshots.item(items[None, :], np.ones((1, 1), np.int64), moment.user[:, None]))
-        return np.concatenate(found, -1)
+            found[:, :, len(codes) * width :] = self._popularity(self.snapshots, moment, items)
+        return found
+
+    def _popularity(self, snapshots: Snapshots, moment: Moment, items: Array) -> Array:
+        if not snapshots.clocked:
+            return snapshots.item(items[None, :], np.ones((1, 1), np.int64), moment.user[:, None])
+        snapshot, back = np.unique(snapshots.snapshot(moment.time), return_inverse=True)
+        return np.asarray(snapshots.item(items[None, :], snapshot[:, None])[back])
 
 
 def _groups(moment: Moment) -> tuple[Moment, Array]:
@@ -133,12 +135,15 @@ def _groups(moment: Moment) -> tuple[Moment, Array]:
     return moment.take(first), inverse
 
 
-def _spread(touched: pairs.Touched, rows: int, codes: Array) -> Array:
-    """(rows, K, F): the figures of each row with each of K codes, most of them 0."""
+def _spread(touched: pairs.Touched, codes: Array, out: Array) -> None:
+    """Write the figures of each row with each of K codes into `out` (rows, K, F), which holds zeros."""
     distinct, back = np.unique(codes, return_inverse=True)
     past, code = np.divmod(touched.key, touched.size)
     place = np.minimum(np.searchsorted(distinct, code), len(distinct) - 1)
     hit = distinct[place] == code
-    dense = np.zeros((rows, len(distinct), touched.figures.shape[1]), np.float32)
+    if len(distinct) == len(codes) and (np.diff(codes) > 0).all():
+        out[past[hit], place[hit]] = touched.figures[hit]
+        return
+    dense = np.zeros((len(out), len(distinct), touched.figures.shape[1]), np.float32)
     dense[past[hit], place[hit]] = touched.figures[hit]
-    return dense if len(distinct) == len(codes) and (np.diff(codes) > 0).all() else dense[:, back]
+    out[:] = dense[:, back]

@@ -39,7 +39,7 @@ class Ranking(Task):
         tower: tuple[int, ...] = (),
         dropout: float = 0.0,
         sampling: Literal["in_batch", "uniform", "popularity", "full"] = "uniform",
-        negatives: int = 1000,
+        negatives: int = 500,
         normalise: bool = False,
         temperature: float | None = None,
         hidden: int = 0,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ Figures = dict[str, dict[str, float]]  # task -> metric -> value
 LOG_EVERY = 20  # steps
 
 
+@runtime_checkable
 class Watch(Protocol):
     """Who looks on: a progress bar, a test, nobody."""
 
@@ -109,10 +110,11 @@ class Fit:
         checkpoint_seconds: float = 60.0,
         device: torch.device | str = "cpu",
         depth: int = 2,
+        log_every: int = LOG_EVERY,
     ) -> None:
         """`folder`: where checkpoints and `history.jsonl` go; a run found there is resumed. `given`: shares and steps of another run."""
         self.network, self.feeder, self.tasks, self.options = network.to(device), feeder, dict(tasks), options
-        self.evaluate, self.folder, self.watch, self.depth = evaluate, folder, watch, depth
+        self.evaluate, self.folder, self.watch, self.depth, self.log_every = evaluate, folder, watch, depth, log_every
         self.device, self.checkpoint_seconds = torch.device(device), checkpoint_seconds
         self.budget = given or budget(feeder, tasks, options)
         self.total = self.budget.steps * options.epochs
@@ -123,7 +125,7 @@ class Fit:
         rows = training_rows(feeder, tasks)
         mix = TableMix({name: len(r) for name, r in rows.items()}, max(round(sum(self.budget.shares[name] for name in rows)), 1), options.mix)
         self.picker = Picker(rows, mix, options.seed)
-        self.weights = TaskWeights({t: s.weight for t, s in tasks.items()}, over_time=options.weights, final=options.final_weights)
+        self.weights = TaskWeights({t: s.weight for t, s in tasks.items()}, over_time=options.weights, final={t: w for t, w in options.final_weights.items() if t in tasks})
         self.names = [name if len(views) == 1 else f"{name}/{i}" for name, views in network.views.items() for i in range(len(views))]
         self.of_view = [name for name, views in network.views.items() for _ in views]
         self.record, self.best = Record(), dict[str, Tensor]()
@@ -202,8 +204,9 @@ class Fit:
         return leaf, losses, present
 
     def _shared(self, losses: Tensor, present: Sequence[int], leaf: Tensor) -> list[Tensor]:
-        key = tuple(present)
-        tensors = [*self.dense, leaf]
+        if not self.balancer.reads_shared:
+            return []
+        key, tensors = tuple(present), [*self.dense, leaf]
         if key not in self.reached:
             places = {id(t): i for i, t in enumerate(tensors)}
             self.reached[key] = [places[id(t)] for t in shared_tensors(losses, tensors)]
@@ -228,7 +231,7 @@ class Fit:
         where = torch.tensor(list(present))
         self._sums[where] += losses.cpu()
         self._counts[where] += 1
-        if (number + 1) % LOG_EVERY and number + 1 != self.total:
+        if (number + 1) % self.log_every and number + 1 != self.total:
             return
         means = (self._sums / self._counts.clamp(min=1)).tolist()
         shown = {self.names[v]: means[v] for v in range(len(means)) if self._counts[v] > 0}
@@ -366,8 +369,11 @@ def _unflat(optimiser: torch.optim.Optimizer, flat: dict[str, Tensor]) -> None:
 
 def _bf16(wanted: bool | None, device: torch.device) -> bool:
     """Whether training steps run in bf16: asked for, or, unasked, where the processor has it."""
-    if wanted is not None:
-        return wanted
+    return has_bf16(device) if wanted is None else wanted
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device computes in bf16 natively, and so faster than in fp32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
