@@ -36,12 +36,12 @@ def predict(network: Network, feeder: Feeder, table: str, rows: Array, tasks: Se
 
 
 @torch.no_grad()
-def vectors(network: Network, feeder: Feeder) -> Tensor:
-    """(items, H) vectors of all items; entry r - 1 is row number r's."""
+def vectors(network: Network, feeder: Feeder, first: int = 1) -> Tensor:
+    """(items, H) vectors of all items from row number `first` on; entry r - first is row number r's."""
     network.eval()
     count = len(feeder.stock.entities[ITEM])
     blocks = []
-    for start in range(1, count, BLOCK):
+    for start in range(first, count, BLOCK):
         step, place = feeder.catalogue(ITEM, np.arange(start, min(start + BLOCK, count)))
         step, place = step.to(device_of(network)), place.to(device_of(network))
         encoded = network.encode(step, network.embeddings.leaf(step.distinct))

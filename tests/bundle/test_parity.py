@@ -121,8 +121,7 @@ def cut_before(bundle: Bundle, moment: int) -> Bundle:
         both = [np.concatenate(pair) for pair in ((code, fresh), (number, gone[3]), (often, -np.ones(len(fresh), np.int64)))]
         return counts.of_tally((both[0], both[1], both[2]), found.behaviours)
 
-    small = replace(snapshots.__class__.of(log, snapshots.span, less(snapshots.items, gone[1]), less(snapshots.users, gone[0]), None, snapshots.wide)) \
-        if False else snapshots.__class__.of(log, snapshots.span, less(snapshots.items, gone[1]), less(snapshots.users, gone[0]), None, snapshots.wide)  # fmt: skip
+    small = snapshots.__class__.of(log, snapshots.span, less(snapshots.items, gone[1]), less(snapshots.users, gone[0]), None, snapshots.wide)
     stock = replace(bundle.stock)
     cut = replace(log, start=start, **{key: getattr(log, key)[keep] for key in arrays.LOG})
     grow._placed(stock, cut, small, bundle.store.model.behaviours)

@@ -1,32 +1,28 @@
 """A loaded bundle: predictions for new rows, and recommendations, in fp32. Knows no HTTP and no training."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 
 from banyan import inference
-from banyan.bundle import files, grow, loading
+from banyan.bundle import files, grow, loading, recommending
+from banyan.bundle.recommending import Ask, Users
 from banyan.bundle.rows import Reader, part
 from banyan.errors import BundleError, ConfigError, DataError
 from banyan.features.build import Data, tabled
 from banyan.features.columns import Texts
-from banyan.features.pairs import spans
 from banyan.features.plan import Plan
 from banyan.features.step import Feeder
-from banyan.features.stock import ITEM, USER, Stock
+from banyan.features.stock import ITEM, Stock
 from banyan.model import Network
-from banyan.store import columns
-from banyan.store.entities import newest
 from banyan.store.hints import hint
 from banyan.store.schema import Source, Store
-from banyan.store.shop import EntityFrame, SampleTable
+from banyan.store.shop import SampleTable
 from banyan.store.sources import read
 from banyan.store.times import microseconds
 from banyan.types import Array
@@ -34,7 +30,6 @@ from banyan.types import Array
 ROWS = 65_536  # rows turned into arrays together
 USERS = 4_096  # users of one part of a file of recommendations
 Moment = datetime | date | str | int
-Users = Sequence[str] | pl.Series | Literal["all"]
 
 
 @dataclass(frozen=True)
@@ -121,7 +116,7 @@ class Bundle:
         """
         ask = self._asked(users, k, task, as_of, scenario, leave_out, only)
         frames = [self._best(ask, ask.users[a : a + USERS]) for a in range(0, len(ask.users), USERS)]
-        return pl.concat(frames) if frames else _ranked([], [], [], [])
+        return pl.concat(frames) if frames else recommending.ranked([], [], [], [])
 
     def recommend_to(
         self, path: str | Path, users: Users, k: int = 20, *, task: str | None = None, as_of: Moment | None = None, scenario: str | None = None,
@@ -168,9 +163,8 @@ class Bundle:
     def _with(self, stock: Stock, now: int) -> "Bundle":
         vectors = self.vectors
         if vectors is not None and len(stock.ids[ITEM]) > len(vectors):
-            feeder = Feeder(Data(self.plan, stock, {}))
-            rows = np.arange(len(vectors) + 1, len(stock.ids[ITEM]) + 1)
-            vectors = np.concatenate([vectors, _vectors(self.network, feeder, rows)])
+            fresh = inference.vectors(self.network, Feeder(Data(self.plan, stock, {})), first=len(vectors) + 1)[:-1]  # without the strangers'
+            vectors = np.concatenate([vectors, fresh.numpy()])
         return replace(self, stock=stock, vectors=vectors, now=now)
 
     def _feeder(self, rows: SampleTable, now: int) -> Feeder:
@@ -182,7 +176,7 @@ class Bundle:
         chosen = [task for task in here if task in self.served and self._names(task)] if tasks is None else list(tasks)
         for task in chosen:
             if task not in here:
-                raise ConfigError(f"{table!r} has no task {task!r}.{hint(task, here)} Tasks: {', '.join(here) or 'none'}.")
+                raise ConfigError(f"{table!r} has no task {task!r}.{hint(task, here)}")
             if not self._names(task):
                 raise ConfigError(f"The task {task!r} ranks items; ask `recommend` for its answers.")
         if not chosen:
@@ -200,117 +194,19 @@ class Bundle:
 
     def _asked(
         self, users: Users, k: int, task: str | None, as_of: Moment | None, scenario: str | None, leave_out: Sequence[str], only: Sequence[str] | None
-    ) -> "Ask":
-        ranked = [name for name in self.network.ranked if name in self.served]
-        name = task or (ranked[0] if ranked else "")
-        if name not in ranked or self.vectors is None:
-            raise ConfigError(f"The bundle has no ranking task {name!r}.{hint(name, ranked)} Ranking tasks: {', '.join(ranked) or 'none'}.")
-        if k < 1:
-            raise ConfigError(f"k is {k}; ask for at least one item.")
-        for word, known, what in ((leave_out, self.plan.behaviours, "behaviour"), ([scenario] if scenario else [], self.plan.scenarios[1:], "scenario")):
-            if unknown := [each for each in word if each not in known]:
-                raise ConfigError(f"The bundle knows no {what} {unknown[0]!r}.{hint(unknown[0], known)} Known: {', '.join(known) or 'none'}.")
-        return Ask(name, self._users(users), k, self._moment(as_of), scenario or "", tuple(leave_out), self._offered(only))
+    ) -> Ask:
+        ranking = [name for name in self.network.ranked if name in self.served]
+        return recommending.asked(self._reader, ranking, users, k, task, self._moment(as_of), scenario, leave_out, only)
 
-    def _users(self, users: Users) -> pl.Series:
-        if isinstance(users, str):
-            if users != "all":
-                raise ConfigError(f'users is {users!r}; give a list of ids, or "all".')
-            rows = self._newest(USER)
-            return pl.Series(USER, self.stock.ids[USER], dtype=pl.String).filter(pl.Series(rows))
-        found = columns.ids(pl.Series(USER, users), "users") if len(users) else pl.Series(USER, [], dtype=pl.String)
-        if found.null_count():
-            raise DataError(f"users, row {int(found.is_null().arg_max() or 0) + 1}: there is no id; every user needs one.")
-        return found.alias(USER)
-
-    def _newest(self, entity: str) -> Array:
-        """(ids,) which rows are the newest of their id."""
-        rows = newest(EntityFrame(entity, pl.DataFrame(), self.stock.ids[entity], self.stock.since.get(entity)))
-        return np.asarray(rows == np.arange(len(rows)))[1:]
-
-    def _offered(self, only: Sequence[str] | None) -> Array:
-        offered = self._newest(ITEM)
-        if only is None:
-            return offered
-        rows = self._reader.row_numbers(ITEM, columns.ids(pl.Series("only", only), "only"))
-        if wrong := [item for item, row in zip(only, rows.tolist(), strict=True) if row in (0, len(offered) + 1)]:
-            raise DataError(f"only: the bundle has no item {wrong[0]!r}; {len(wrong)} of {len(only)} are unknown. Add new items with `with_entities`.")
-        named = np.zeros(len(offered), bool)
-        named[newest(EntityFrame(ITEM, pl.DataFrame(), self.stock.ids[ITEM], self.stock.since.get(ITEM)))[rows] - 1] = True
-        return offered & named
-
-    def _best(self, ask: "Ask", users: pl.Series) -> pl.DataFrame:
+    def _best(self, ask: Ask, users: pl.Series) -> pl.DataFrame:
         assert self.vectors is not None
-        table = self.store.tasks[ask.task].samples
-        column = next(iter(self.expects(table)))
-        rows = self._reader.rows(table, pl.DataFrame({column: users, "scenario": [ask.scenario] * len(users)}), ask.moment, "users")
-        feeder, items = self._feeder(rows, ask.moment), torch.from_numpy(self.vectors)
-        owner, item, value, rank = [], [], [], []
-        hidden = torch.from_numpy(~ask.offered)
-        for where, score in inference.scores(self.network, feeder, ask.task, table, np.arange(len(rows)), items):
-            score = score.float()
-            if not bool(score.isfinite().all()):
-                raise BundleError(f"The task {ask.task!r} gave a score that is not finite; the bundle cannot answer. Train it again.")
-            score[:, hidden] = -torch.inf
-            had_by, had = self._had(rows, where, ask.leave_out)
-            score[torch.from_numpy(had_by), torch.from_numpy(had)] = -torch.inf
-            places, best = inference.leading(score, ask.k)
-            there = np.isfinite(best)
-            owner.append(np.nonzero(there)[0] + where.start)
-            rank.append(np.nonzero(there)[1] + 1)
-            item.append(places[there])
-            value.append(best[there])
-        if not owner:
-            return _ranked([], [], [], [])
-        return _ranked(users.gather(np.concatenate(owner)), np.concatenate(rank), self.stock.ids[ITEM][np.concatenate(item)], np.concatenate(value))
-
-    def _had(self, rows: SampleTable, where: slice, behaviours: Sequence[str]) -> tuple[Array, Array]:
-        """((m,) rows of the block, (m,) items - 1) of what the users had by one of the behaviours."""
-        log = self.stock.log
-        if log is None or not behaviours:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        user = self._reader.of_events(rows.entities[USER][where])
-        at, owner = spans(log.start[user], np.maximum(rows.end[where], 0))
-        mine = np.isin(log.behaviour[at], [log.behaviours.index(b) for b in behaviours])
-        item = newest(EntityFrame(ITEM, pl.DataFrame(), self.stock.ids[ITEM], self.stock.since.get(ITEM)))[log.item[at[mine]]]
-        return owner[mine], item.astype(np.int64) - 1
+        rows = recommending.rows_of(self._reader, ask, users)
+        return recommending.best(self._reader, self.network, self._feeder(rows, ask.moment), self.vectors, ask, users, rows)
 
     def _identity(self) -> str:
         """Tells bundles apart, and what joined them since."""
         ids, log = self.stock.ids, self.stock.log
         return f"{self.facts['digest']}/{self.now}/{[len(each) for each in ids.values()]}/{len(log.item) if log is not None else 0}"
-
-
-@dataclass(frozen=True)
-class Ask:
-    """What is asked of `recommend`, checked."""
-
-    task: str
-    users: pl.Series
-    k: int
-    moment: int
-    scenario: str
-    leave_out: tuple[str, ...]
-    offered: Array  # (items,) bool
-
-    def digest(self) -> str:
-        """Tells two questions apart."""
-        found = hashlib.sha256(repr((self.task, self.k, self.moment, self.scenario, self.leave_out)).encode())
-        found.update(np.packbits(self.offered).tobytes())
-        found.update("\n".join(self.users.to_list()).encode())
-        return found.hexdigest()
-
-
-@torch.no_grad()
-def _vectors(network: Network, feeder: Feeder, rows: Array) -> Array:
-    step, place = feeder.catalogue(ITEM, rows)
-    _, entities = network.encode(step, network.embeddings.leaf(step.distinct))
-    return network.vectors(entities[ITEM])[place].numpy()
-
-
-def _ranked(user: Any, rank: Any, item: Any, score: Any) -> pl.DataFrame:
-    kinds = {"user": (user, pl.String()), "rank": (rank, pl.Int32()), "item": (item, pl.String()), "score": (score, pl.Float32())}
-    return pl.DataFrame([pl.Series(name, each, dtype=kind) for name, (each, kind) in kinds.items()])
 
 
 def _finite(answer: Array, task: str) -> Array:

@@ -30,7 +30,7 @@ def with_rows(reader: Reader, entity: str, frame: pl.DataFrame, texts: Texts, wh
     """
     spec = reader.store.entities.get(entity)
     if spec is None:
-        raise ConfigError(f"The bundle has no entity {entity!r}.{hint(entity, reader.store.entities)} Entities: {', '.join(reader.store.entities)}.")
+        raise ConfigError(f"The bundle has no entity {entity!r}.{hint(entity, reader.store.entities)}")
     layout = reader.plan.entities[entity]
     named = {key: spec.features[key].column or key for key in layout.features}
     for column in (spec.id, *named.values()):
@@ -39,7 +39,7 @@ def with_rows(reader: Reader, entity: str, frame: pl.DataFrame, texts: Texts, wh
     ids = columns.ids(frame[spec.id], f"{where}, column {spec.id}")
     at = f"{where}, column {spec.id}"
     refuse(frame[spec.id], at, ids.is_null(), "every row needs an id")
-    refuse(frame[spec.id], at, ids.is_duplicated(), "an id stands in one row")
+    refuse(frame[spec.id], at, ids.is_duplicated(), "an id stands in one row only")
     refuse(frame[spec.id], at, ids.is_in(pl.Series(reader.stock.ids[entity], dtype=pl.String).implode()), f"this {entity} is in the bundle already")
     typed = pl.DataFrame(
         [reader.typed(frame[column], layout.features[key], layout.dense.get(key), f"{where}, column {column}").rename(key) for key, column in named.items()]
@@ -135,8 +135,11 @@ def _coded(frame: pl.DataFrame, column: str | None, known: Sequence[str], where:
 
 
 def _with_ids(reader: Reader, entity: str, ids: pl.Series) -> Stock:
-    unknown = ids.unique().filter(~ids.unique().is_in(pl.Series(reader.stock.ids[entity], dtype=pl.String).implode())).sort()
-    return _grown(reader, entity, unknown, arrays.strangers(reader.stock.entities[entity], reader.plan, entity, len(unknown))) if len(unknown) else reader.stock
+    distinct = ids.unique().sort()
+    unknown = distinct.filter(~distinct.is_in(pl.Series(reader.stock.ids[entity], dtype=pl.String).implode()))
+    if not len(unknown):
+        return reader.stock
+    return _grown(reader, entity, unknown, arrays.strangers(reader.stock.entities[entity], reader.plan, entity, len(unknown)))
 
 
 def _merged(log: EventLog, user: Array, item: Array, fresh: pl.DataFrame) -> EventLog:

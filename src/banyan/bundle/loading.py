@@ -27,7 +27,8 @@ def read(path: Path, *, lent: bool = False) -> tuple[Network, Store, Stock, dict
     Raises BundleError that names the file and says what is wrong with it.
     """
     manifest = folder.check(path, NEEDED)
-    facts = {**folder.read_json(path / FACTS), "digest": manifest["digest"]}
+    with folder.reading(path / FACTS):
+        facts = {**folder.read_json(path / FACTS), "digest": manifest["digest"]}
     store = _store(path / STORE, lent)
     with folder.reading(path / PLAN):
         plan = Plan.from_json(folder.read_json(path / PLAN))

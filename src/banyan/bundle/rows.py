@@ -34,16 +34,17 @@ class Reader:
 
         Raises DataError that names `where`, the column and the row; ConfigError for a table that the bundle does not know.
         """
+        entities = self.known(table).entities
         time = self._time(table, frame, as_of, where)
         seen = np.full(frame.height, as_of, np.int64) if time is None else time
-        entities = {name: self._entity(table, name, frame, seen, where) for name in self.known(table).entities}
-        users = entities.get(USER)
+        named = {name: self._entity(table, name, frame, seen, where) for name in entities}
+        users = named.get(USER)
         self._recent(seen, users, where)
         ones = np.ones(frame.height, np.float32)
         features: dict[str, object] = dict(self._features(table))
         return SampleTable(
             name=table,
-            entities=entities,
+            entities=named,
             time=time,
             scenario=self._scenario(table, frame, where),
             context=self._context(table, frame, where),
@@ -59,7 +60,7 @@ class Reader:
     def known(self, table: str) -> TablePlan:
         """The table's plan. Raises ConfigError for one that the bundle does not know."""
         if table not in self.plan.tables:
-            raise ConfigError(f"The bundle has no samples table {table!r}.{hint(table, self.plan.tables)} Tables: {', '.join(self.plan.tables)}.")
+            raise ConfigError(f"The bundle has no samples table {table!r}.{hint(table, self.plan.tables)}")
         return self.plan.tables[table]
 
     def timed(self, table: str) -> bool:
@@ -109,7 +110,7 @@ class Reader:
         names = self._names(table, entity)
         column = next((name for name in names if name in frame.columns), None)
         if column is None:
-            raise DataError(f"{where}: there is no column {names[0]!r} with the ids of {entity}.{hint(names[0], frame.columns)} Found: {_listed(frame)}.")
+            raise DataError(f"{where}: there is no column {names[0]!r} with the ids of {entity}.{hint(names[0], frame.columns)}")
         return self.row_numbers(entity, columns.ids(frame[column], f"{where}, column {column}"), time)
 
     def row_numbers(self, entity: str, ids: pl.Series, time: Array | None = None) -> Array:
@@ -123,9 +124,15 @@ class Reader:
 
     def of_events(self, users: Array) -> Array:
         """The row numbers under which the users' events lie: those of the newest rows of the same ids."""
-        if USER not in self.stock.since:
-            return users
-        return np.append(newest(self._frame(USER)), len(self.stock.ids[USER]) + 1).astype(np.int32)[users]
+        return self.newest(USER)[users] if USER in self.stock.since else users
+
+    def newest(self, entity: str) -> Array:
+        """(rows,) int32: for each row number that of the newest row of the same id; the strangers' is their own."""
+        return np.append(newest(self._frame(entity)), len(self.stock.ids[entity]) + 1).astype(np.int32)
+
+    def current(self, entity: str) -> Array:
+        """(ids,) bool: which rows are the newest of their id."""
+        return np.asarray(self.newest(entity)[1:-1] == np.arange(1, len(self.stock.ids[entity]) + 1))
 
     def _end(self, users: Array | None, time: Array) -> Array:
         if users is None or self.stock.log is None:
@@ -159,8 +166,7 @@ class Reader:
             elif feature.training_only is not None:
                 found.append(nulls(feature, frame.height, key))
             else:
-                near = hint(column, frame.columns)
-                raise DataError(f"{where}: there is no column {column!r}, a feature of the rows of {table}.{near} Found: {_listed(frame)}.")
+                raise DataError(f"{where}: there is no column {column!r}, a feature of the rows of {table}.{hint(column, frame.columns)}")
         return pl.DataFrame(found)
 
     @staticmethod
@@ -190,6 +196,3 @@ def part(rows: SampleTable, start: int, stop: int) -> SampleTable:
         **{key: getattr(rows, key)[start:stop] for key in ("scenario", "weight", "rate", "part", "end", "exclude")},
     )
 
-
-def _listed(frame: pl.DataFrame) -> str:
-    return ", ".join(frame.columns[:20]) or "no columns"

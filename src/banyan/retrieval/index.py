@@ -46,7 +46,7 @@ class Graph(Index):
         """Opens what `build` wrote, memory-mapped. Raises MissingExtraError without usearch, BundleError for a file that is none."""
         try:
             self.graph = _usearch().Index.restore(str(path), view=True)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             raise BundleError(f"{path} is no index ({error}); build it anew.") from error
         if self.graph is None:
             raise BundleError(f"{path} is no index, or is not there; build it anew.")
