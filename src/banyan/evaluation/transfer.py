@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 
@@ -72,12 +73,14 @@ def alone(
     seed: int = 0,
     training: Training | None = None,
     validate: Callable[[Network], dict[str, dict[str, float]]] | None = None,
+    folder: Path | None = None,
     watch: Watch | None = None,
     device: torch.device | str = "cpu",
 ) -> Alone:
     """Train one task by itself: the joint model's architecture with one task's views, `joint` of its budget, the same early stopping, on one seed.
 
     `training` (the store's unless given) may bound the seconds. `validate` is what the joint model was validated with, if not `validator`'s default.
+    `folder`: where its checkpoints go; a run found there is resumed.
     """
     began = time.process_time()
     spec = {task: store.tasks[task]}
@@ -86,7 +89,7 @@ def alone(
     torch.manual_seed(seed)
     network = Network(feeder.plan, store.model, spec)
     budget = budget_alone(feeder, store.tasks, joint, task)
-    fit = Fit(network, feeder, spec, options, "fixed", evaluate=validate or validator(feeder, spec), given=budget, watch=watch, device=device)
+    fit = Fit(network, feeder, spec, options, "fixed", evaluate=validate or validator(feeder, spec), given=budget, folder=folder, watch=watch, device=device)
     record = fit.run()
     asked = {task: questions[task]}
     found = judged(feeder.data, spec, asked, answer(network, feeder, asked), part)

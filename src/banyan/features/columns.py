@@ -131,7 +131,7 @@ def fit(
 def _entries(vectors: pl.Series) -> int:
     if isinstance(vectors.dtype, pl.Array):
         return int(vectors.dtype.size)
-    return len(vectors.drop_nulls().first() or [])
+    return int(vectors.list.len().cast(pl.Int64).fill_null(0).to_numpy().max(initial=0))
 
 
 def _number(name: str, series: pl.Series, bins: int) -> Number:

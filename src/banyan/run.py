@@ -1,0 +1,170 @@
+"""A whole run from Python: read a store, fit the joint model, judge it beside what it must beat, keep it. The command line calls these."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from banyan.bundle import Bundle, save
+from banyan.errors import ConfigError
+from banyan.evaluation import baselines, table, transfer
+from banyan.evaluation.baselines import Baselines
+from banyan.evaluation.evaluate import Evaluation, validator
+from banyan.evaluation.evaluate import evaluate as judge
+from banyan.evaluation.report import Report
+from banyan.evaluation.transfer import Alone, Row
+from banyan.features.build import Data, build, stocked, tabled, task_options
+from banyan.features.columns import Texts
+from banyan.features.step import Feeder
+from banyan.model import Network
+from banyan.store import doctor
+from banyan.store.finding import Finding
+from banyan.store.load import dump
+from banyan.store.open import open_store
+from banyan.store.schema import Store
+from banyan.training.loop import Fit, Record
+from banyan.training.progress import Bar
+from banyan.types import PARTS, TEST
+
+DRAWS = 200  # of the bootstrap
+BUNDLE, REPORT, TABLE, PAGE = "bundle", "report.html", "table.json", "store.yaml"
+
+
+@dataclass
+class Run:
+    """What a run found: the model, how good each task is, and what it was compared with."""
+
+    folder: Path
+    store: Store
+    data: Data
+    network: Network
+    record: Record
+    evaluation: Evaluation
+    rows: list[Row]
+    baselines: Baselines = field(default_factory=Baselines)
+    alone: Mapping[str, Sequence[Alone]] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    def table(self, width: int = 150) -> str:
+        """The table of tasks as text, `width` characters wide."""
+        console = Console(file=io.StringIO(), width=width)
+        console.print(table.terminal(self.rows, self.store.store))
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue()
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """The model as it was saved, checked by its hashes."""
+        return Bundle.load(self.folder / BUNDLE)
+
+    @property
+    def report(self) -> Path:
+        """The page that shows the run."""
+        return self.folder / REPORT
+
+
+def check(store: Store | str | Path) -> list[Finding]:
+    """What the data can support, and what would spoil it; errors first."""
+    return doctor.check(open_store(store))
+
+
+def train(
+    store: Store | str | Path,
+    folder: str | Path,
+    *,
+    alone: bool = True,
+    simple: bool = True,
+    seconds_simple: float | None = 600,
+    console: Console | None = None,
+    device: str | None = None,
+) -> Run:
+    """Fit the joint model on the store's training part, judge it on the test part, write bundle and report into `folder`.
+
+    `alone`: also train each task by itself under the same budget. `simple`: also fit the simple baselines, for at most `seconds_simple`.
+    A run that was stopped goes on where its last checkpoint stands when the same call is made again. `console` shows progress; None is quiet.
+    `device` is the first GPU where there is one, else the CPU. Raises ConfigError, DataError.
+    """
+    shop = open_store(store)
+    folder, store = Path(folder), shop.store
+    folder.mkdir(parents=True, exist_ok=True)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    dump(store, folder / PAGE)
+    data = build(shop, Texts(folder / "texts.sqlite"))
+    feeder = feeder_of(data, store)
+    torch.manual_seed(store.training.seed)
+    network = Network(data.plan, store.model, store.tasks)
+    with watched(f"joint ({len(store.tasks)} tasks)", console) as bar:
+        options = {"evaluate": validator(feeder, store.tasks), "folder": folder / "joint", "watch": bar, "device": device}
+        fit = Fit(network, feeder, store.tasks, store.training, store.model.balancing, **options)
+        record = fit.run()
+    evaluation = judge(network, feeder, store.tasks, TEST, by_scenario=True, intervals=DRAWS, seed=store.training.seed)
+    run = Run(folder, store, data, network, record, evaluation, [], notes=shop.notes)
+    if alone:
+        run.alone = {task: [_alone(run, feeder, fit, task, console, device)] for task in store.tasks if len(evaluation.questions[task])}
+    if simple:
+        with _busy("baselines: popularity, own history, item-kNN, trees", console):
+            threads = store.training.threads or torch.get_num_threads()
+            run.baselines = baselines.run(store, data, evaluation.questions, TEST, seconds=seconds_simple, threads=threads)
+    run.rows = transfer.compare(store, data, evaluation, run.alone, run.baselines, draws=DRAWS)
+    _written(run, fit)
+    return run
+
+
+def _alone(run: Run, feeder: Feeder, fit: Fit, task: str, console: Console | None, device: str) -> Alone:
+    with watched(f"{task} alone", console) as bar:
+        questions, seed = run.evaluation.questions, run.store.training.seed
+        return transfer.alone(
+            run.store, feeder, task, fit.budget, questions, TEST, seed=seed, folder=run.folder / "alone" / task.replace("/", "_"), watch=bar, device=device
+        )
+
+
+def _written(run: Run, fit: Fit) -> None:
+    rows = table.plain(run.rows)
+    (run.folder / TABLE).write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    facts = {
+        "metrics": run.evaluation.figures,
+        "table": rows,
+        "notes": list(run.notes),
+        "options": {"training": run.store.training.model_dump(mode="json")},
+        "record": {key: value for key, value in vars(run.record).items() if key != "epochs"},
+    }
+    save(run.folder / BUNDLE, run.network, run.data, run.store, facts)
+    notes = [*run.notes, *run.baselines.notes]
+    Report(run.store, run.data, run.rows, run.evaluation, run.record, fit.history, run.baselines, run.alone, notes).write(run.folder / REPORT)
+
+
+def evaluate(store: Store | str | Path, bundle: str | Path, *, part: str = "test", simple: bool = False, draws: int = DRAWS) -> list[Row]:
+    """Judge a saved bundle on a part of a store's split: the store that it was trained on, or the same shop with newer rows.
+
+    Raises ConfigError where the store has other tasks or tables than the bundle.
+    """
+    kept, shop = Bundle.load(bundle), open_store(store)
+    if set(shop.store.tasks) != set(kept.store.tasks) or set(shop.samples) != set(kept.plan.tables):
+        raise ConfigError(f"{bundle} answers {', '.join(kept.store.tasks)}; the store asks for {', '.join(shop.store.tasks)}. Train again, or name its own store.")
+    texts = Texts()
+    stock = stocked(kept.plan, shop, texts)
+    data = Data(kept.plan, stock, {name: tabled(kept.plan, stock, shop.store, each, texts) for name, each in shop.samples.items()})
+    found = judge(kept.network, feeder_of(data, shop.store), shop.store.tasks, PARTS[part], by_scenario=True, intervals=draws)
+    simple_ones = baselines.run(shop.store, data, found.questions, PARTS[part]) if simple else None
+    return transfer.compare(shop.store, data, found, None, simple_ones, draws=draws)
+
+
+def feeder_of(data: Data, store: Store) -> Feeder:
+    """What makes steps for a store's tasks."""
+    return Feeder(data, {task: task_options(store, task) for task in store.tasks}, store.model.id_dropout)
+
+
+def watched(title: str, console: Console | None) -> Any:
+    """A progress bar, or nothing."""
+    return Bar(title, console) if console is not None else nullcontext()
+
+
+def _busy(text: str, console: Console | None) -> Any:
+    return console.status(text) if console is not None else nullcontext()
