@@ -211,7 +211,7 @@ class Feeder:
             return None
         log, moment = self.stock.narrowed, draft.table.moment
         assert moment is not None
-        behaviour = np.where(draft.mask, log.behaviour[draft.events] + FIRST, 0) + self.plan.books[BEHAVIOUR].offset
+        behaviour = np.where(draft.mask, log.behaviour[draft.events].astype(np.int32) + FIRST, 0) + self.plan.books[BEHAVIOUR].offset
         gaps = np.zeros(draft.mask.shape, np.float32)
         if log.clock == "time":
             days = (moment.time[draft.rows][:, None] - log.time[draft.events]) / 86_400_000_000
