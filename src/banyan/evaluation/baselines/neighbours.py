@@ -24,9 +24,10 @@ def fit(stock: Stock, moment: Moment, train: Array, items: int) -> sparse.csr_ar
     assert stock.log is not None
     session, item = _sessions(stock.log, moment, train)
     pairs = np.unique(session * items + item)
-    held = sparse.csc_array((np.ones(len(pairs), np.float32), (pairs // items, pairs % items)), shape=(int(session.max(initial=0)) + 1, items))
+    held = sparse.csr_array((np.ones(len(pairs), np.float32), (pairs // items, pairs % items)), shape=(int(session.max(initial=0)) + 1, items))
     often = np.asarray(held.sum(0)).reshape(-1)
-    blocks = [_nearest(held, often, start) for start in range(0, items, BLOCK)]
+    turned = sparse.csr_array(held.T)
+    blocks = [_nearest(turned[start : start + BLOCK], held, often, start) for start in range(0, items, BLOCK)]
     return sparse.csr_array(sparse.vstack(blocks, format="csr"))
 
 
@@ -45,12 +46,11 @@ def _sessions(log: EventLog, moment: Moment, train: Array) -> tuple[Array, Array
     return np.cumsum(within % SESSION == 0) - 1, log.item[known].astype(np.int64)
 
 
-def _nearest(held: sparse.csc_array, often: Array, start: int) -> sparse.csr_array:
+def _nearest(part: sparse.csr_array, held: sparse.csr_array, often: Array, start: int) -> sparse.csr_array:
     """The likeness rows of one block of items, each cut to its nearest."""
-    part = held[:, start : start + BLOCK]
-    both = sparse.csr_array(part.T @ held)
+    both = part @ held
     row = np.repeat(np.arange(both.shape[0]), np.diff(both.indptr))
     value = both.data / (np.sqrt(often[start + row] * often[both.indices]) + SHRINK)
-    order = np.lexsort((-value, row))
+    order = np.argsort(2.0 * row - value)  # likeness lies in (0, 1): one sort by row, then by falling likeness
     kept = order[np.arange(len(order)) - both.indptr[row] < NEAREST]
     return sparse.csr_array((value[kept].astype(np.float32), (row[kept], both.indices[kept])), shape=both.shape)

@@ -78,7 +78,7 @@ def _past(data: Data, question: Question, newest: int, weigh, wanted: Array | No
     age = end[row] - 1 - np.arange(len(row))
     shape = (len(question), len(data.stock.entities[ITEM]))
     # frequency alone leaves ties: recency breaks them
-    return sparse.csr_array((weigh(age) + 1e-6 / (1 + age), (row, item)), shape=shape)
+    return sparse.csr_array((weigh(age) + 1e-3 / (1 + age), (row, item)), shape=shape)
 
 
 def _behaviours(store: Store, data: Data, table: str) -> Array:
@@ -99,7 +99,7 @@ def _popular(store: Store, data: Data, question: Question, window: int | None) -
     every = np.arange(items)
     counts = np.zeros((len(number), items))
     for behaviour in _behaviours(store, data, question.table):
-        for i, shot in enumerate(number):
+        for i, shot in enumerate(number[:, None]):
             until = shots.items.until(every, int(behaviour), shot)
             counts[i] += until if window is None else until - shots.items.until(every, int(behaviour), shot - window)
     return shelf.order(counts), which.reshape(-1)

@@ -5,38 +5,50 @@ from scipy import sparse
 
 from banyan.types import Array
 
+BLOCK = 256  # rows ranked together; with them, sort keys of up to 33 million items fit 64 bits
+
 
 def ranks(scores: sparse.csr_array, places: Array, which: Array, begin: Array, items: Array) -> Array:
     """(n, T) float32 rank, from 1, of each row's targets among all items, nan padded.
 
     `scores` (n, I) are above 0 where they are stored; equal scores, and items without one, stand in the order of popularity:
     `places` (G, I) is each item's place in it, from 0, and `which` (n,) the order that a row reads. A row's targets are
-    `items[begin[row]:begin[row + 1]]`. Time of the stored scores, not of rows x items.
+    `items[begin[row]:begin[row + 1]]`. Time of sorting the stored scores (in single precision), not of rows x items.
     """
-    scores.sum_duplicates()  # sorts as well
-    scores.eliminate_zeros()
-    count = scores.shape[1]
-    start, column = scores.indptr.astype(np.int64), scores.indices.astype(np.int64)
-    row = np.repeat(np.arange(len(which)), np.diff(start))
-    place = places[which[row], column].astype(np.int64)
-    order = np.lexsort((place, -scores.data, row))
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order)) - start[row] + 1
-    owner = np.repeat(np.arange(len(which)), np.diff(begin))
-    found = _stored(row * count + column, rank, owner * count + items)
-    ahead = np.searchsorted(np.sort(row * count + place), owner * count + places[which[owner], items]) - start[owner]  # stored items of more popularity
-    behind = np.diff(start)[owner] + places[which[owner], items] + 1 - ahead
     out = np.full((len(which), max(int(np.diff(begin).max(initial=1)), 1)), np.nan, np.float32)
-    out[owner, np.arange(len(owner)) - begin[owner]] = np.where(found > 0, found, behind)
+    for start in range(0, len(which), BLOCK):
+        rows = slice(start, min(start + BLOCK, len(which)))
+        wanted = items[begin[rows.start] : begin[rows.stop]]
+        owner = np.repeat(np.arange(rows.stop - start), np.diff(begin[start : rows.stop + 1]))
+        found = _ranked(scores[rows], places, which[rows], owner, wanted)
+        out[start + owner, np.arange(len(owner)) - (begin[start:][owner] - begin[start])] = found
     return out
 
 
-def _stored(keys: Array, rank: Array, wanted: Array) -> Array:
-    """The rank of each wanted key; 0 where it is not stored. `keys` rise."""
-    if not len(keys):
-        return np.zeros(len(wanted), np.int64)
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[at] == wanted, rank[at], 0)
+def _ranked(scores: sparse.csr_array, places: Array, which: Array, owner: Array, wanted: Array) -> Array:
+    """(m,) rank of item `wanted[i]` in row `owner[i]`."""
+    scores.sum_duplicates()
+    scores.eliminate_zeros()
+    count, start = scores.shape[1], scores.indptr.astype(np.int64)
+    row, column = np.repeat(np.arange(len(which)), np.diff(start)), scores.indices.astype(np.int64)
+    place = places[which[row], column].astype(np.int64)
+    # one whole number a score, smaller for better: row, then falling score (positive floats are ordered as their bits), then place
+    keys = np.sort(_key(row, scores.data, place, count))
+    at = np.searchsorted(row * count + column, owner * count + wanted)
+    stored = np.zeros(len(wanted), bool)
+    inside = at < len(column)
+    stored[inside] = (row * count + column)[at[inside]] == (owner * count + wanted)[inside]
+    mine = places[which[owner], wanted].astype(np.int64)
+    score = np.zeros(len(wanted), np.float32)
+    score[stored] = scores.data[at[stored]]
+    better = np.searchsorted(keys, _key(owner, score, mine, count)) - start[owner]
+    popular = np.searchsorted(np.sort(row * count + place), owner * count + mine) - start[owner]  # stored items of more popularity
+    return np.asarray(np.where(stored, better + 1, np.diff(start)[owner] + mine + 1 - popular))
+
+
+def _key(row: Array, score: Array, place: Array, count: int) -> Array:
+    bits = np.int64(0x7F800000) - np.asarray(score, np.float32).view(np.int32)
+    return np.asarray(((row.astype(np.uint64) << np.uint64(31)) + bits.astype(np.uint64)) * np.uint64(count) + place.astype(np.uint64))
 
 
 def order(counts: Array) -> Array:

@@ -106,6 +106,7 @@ def _lightgbm(
         "learning_rate": 0.1,
         "min_data_in_leaf": 20,
         "feature_fraction": 0.8,
+        "max_delta_step": 2.0 if aim in ("binary", "multiclass") else 0.0,  # a leaf of rare positives, weighed down by sampling, would overshoot
         "seed": seed,
         "num_threads": threads,
         "deterministic": True,

@@ -1,0 +1,133 @@
+"""Baselines find what was planted for them, on the rows that the model is judged on, and say where they do not apply."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from banyan.evaluation import baselines
+from banyan.evaluation.baselines import rates, shelf, trees
+from banyan.evaluation.baselines.matrix import Matrix, matrix
+from banyan.metrics import log_loss
+from banyan.types import TEST, TRAIN
+
+
+@pytest.fixture(scope="module")
+def found(board: SimpleNamespace) -> baselines.Baselines:
+    return baselines.run(board.store, board.data, board.evaluation.questions, TEST)
+
+
+def test_sparse_ranks_are_those_of_a_dense_sort() -> None:
+    rng = np.random.default_rng(0)
+    rows, items = 30, 25
+    dense = np.where(rng.random((rows, items)) < 0.3, rng.integers(1, 4, (rows, items)), 0).astype(float)
+    dense[:, 0] = 0
+    counts = rng.integers(0, 6, (2, items))
+    places, which = shelf.order(counts), rng.integers(0, 2, rows)
+    begin = np.concatenate([[0], np.cumsum(rng.integers(1, 4, rows))])
+    wanted = rng.integers(1, items, begin[-1])
+    ranks = shelf.ranks(sparse.csr_array(dense), places, which, begin, wanted)
+    for row in range(rows):
+        best = sorted(range(items), key=lambda i: (-dense[row, i], places[which[row], i]))
+        expected = [best.index(i) + 1 for i in wanted[begin[row] : begin[row + 1]]]
+        assert ranks[row, : len(expected)].tolist() == expected
+        assert np.isnan(ranks[row, len(expected) :]).all()
+
+
+def test_ranks_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    dense = np.where(rng.random((40, 30)) < 0.4, rng.random((40, 30)), 0)
+    dense[:, 0] = 0
+    begin = np.concatenate([[0], np.cumsum(rng.integers(0, 5, 40))])
+    wanted = rng.integers(1, 30, begin[-1])
+    given = shelf.order(rng.integers(0, 9, 30)), np.zeros(40, np.int64), begin, wanted
+    whole = shelf.ranks(sparse.csr_array(dense), *given)
+    monkeypatch.setattr(shelf, "BLOCK", 7)
+    np.testing.assert_array_equal(shelf.ranks(sparse.csr_array(dense), *given), whole)
+
+
+def test_trees_do_not_overshoot_on_rare_positives_of_little_weight() -> None:
+    """One row in two is positive but weighs 1 / 1000: probabilities stay near the weighted rate."""
+    pytest.importorskip("lightgbm")
+    rng = np.random.default_rng(0)
+    x, valid = (Matrix(rng.random((2000, 3)).astype(np.float32), ["a", "b", "c"], []) for _ in range(2))
+    y, vy = (rng.integers(0, 2, 2000).astype(float) for _ in range(2))
+    w, vw = (np.where(each > 0, 0.001, 1.0) for each in (y, vy))
+    grown = trees._lightgbm(x, y, w, valid, vy, vw, "binary", 0, None, 1, 0)(valid.values)
+    assert log_loss(grown, vy, vw) < 1.2 * log_loss(np.full(2000, 0.001), vy, vw)
+
+
+def test_the_order_of_popularity_ends_with_the_missing_item() -> None:
+    assert shelf.order(np.array([9, 1, 5, 5])).tolist() == [[3, 2, 0, 1]]
+
+
+def test_knn_knows_the_colours_and_popularity_does_not(found: baselines.Baselines) -> None:
+    """All of a user's items are of one colour; twenty items have it, and every one of them comes before the other colour."""
+    near, popular = (found.by_name[name].answers["next"] for name in ("item-kNN", "popularity"))
+    assert np.nanmax(near) <= 20
+    assert np.nanmax(popular) > 20
+
+
+def test_own_history_puts_the_users_items_first(found: baselines.Baselines) -> None:
+    assert np.nanmax(found.by_name["own history"].answers["next"]) <= 20
+
+
+def test_popularity_knows_which_items_are_liked(found: baselines.Baselines) -> None:
+    assert found.by_name["popularity"].figures["liked"]["auc"] > 0.85
+    assert found.by_name["popularity"].figures["liked"]["log_loss"] < 0.55  # .69 without knowing the item
+
+
+def test_the_smoothed_mean_is_the_one_by_hand(board: SimpleNamespace, found: baselines.Baselines) -> None:
+    table, asked = board.data.tables["rated"], board.evaluation.questions["liked"]
+    train = table.part == TRAIN
+    y, item = table.labels["liked"].value[:, 0], table.entities["item"]
+    mine = train & (item == item[asked.rows[0]])
+    by_hand = (y[mine].sum() + rates.PRIOR * y[train].mean()) / (mine.sum() + rates.PRIOR)
+    assert found.by_name["popularity"].answers["liked"][0, 0] == pytest.approx(by_hand)
+
+
+def test_the_last_value_forecasts_a_constant_series(board: SimpleNamespace, found: baselines.Baselines) -> None:
+    """Every shade sells 30 pieces a day, seven days a week."""
+    assert board.evaluation.questions["demand"].value.min() == board.evaluation.questions["demand"].value.max() == 210
+    assert found.by_name["own history"].figures["demand"]["wape"] < 1e-4
+
+
+def test_classes_fall_back_on_their_training_shares(board: SimpleNamespace, found: baselines.Baselines) -> None:
+    shares = found.by_name["popularity"].answers["taste"]
+    assert shares == pytest.approx(np.tile(board.data.plan.targets["taste"].prior, (len(shares), 1)), abs=1e-6)
+    assert any(note.startswith("own history of taste: left out, none of its users") for note in found.notes)
+
+
+def test_rankings_have_no_trees_and_other_tasks_no_neighbours(found: baselines.Baselines) -> None:
+    assert "next" not in found.by_name["trees"].answers
+    assert set(found.by_name["item-kNN"].answers) == {"next"}
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "sklearn"])
+def test_trees_learn_what_the_item_says(board: SimpleNamespace, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(library)
+    monkeypatch.setattr(trees, "_grower", lambda: getattr(trees, f"_{library}"))
+    found = baselines.run(board.store, board.data, {t: board.evaluation.questions[t] for t in ("liked", "taste")}, TEST, only=("trees",))
+    assert found.by_name["trees"].figures["liked"]["auc"] > 0.8
+    assert found.by_name["trees"].answers["taste"].sum(1) == pytest.approx(1.0)
+
+
+def test_trees_do_not_see_the_label_nor_a_hidden_column(board: SimpleNamespace) -> None:
+    names = matrix(board.data, "people", np.arange(3)).names
+    assert "user.city" in names
+    assert not [n for n in names if "taste" in n]
+
+
+def test_missing_libraries_are_told(board: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trees, "_grower", lambda: None)
+    found = baselines.run(board.store, board.data, {"liked": board.evaluation.questions["liked"]}, TEST, only=("trees",))
+    assert found.by_name["trees"].answers == {}
+    assert "neither lightgbm nor scikit-learn is installed" in found.notes[0]
+
+
+def test_no_baseline_begins_past_the_time(board: SimpleNamespace) -> None:
+    found = baselines.run(board.store, board.data, board.evaluation.questions, TEST, seconds=0.0, only=("popularity",))
+    assert found.by_name["popularity"].answers == {}
+    assert all("the time for baselines was over" in note for note in found.notes)
+    assert len(found.notes) == 5
