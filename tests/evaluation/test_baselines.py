@@ -8,8 +8,7 @@ from scipy import sparse
 
 from banyan.evaluation import baselines
 from banyan.evaluation.baselines import rates, shelf, trees
-from banyan.evaluation.baselines.matrix import Matrix, matrix
-from banyan.metrics import log_loss
+from banyan.evaluation.baselines.matrix import matrix
 from banyan.types import TEST, TRAIN
 
 
@@ -45,17 +44,6 @@ def test_ranks_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch) -> N
     whole = shelf.ranks(sparse.csr_array(dense), *given)
     monkeypatch.setattr(shelf, "BLOCK", 7)
     np.testing.assert_array_equal(shelf.ranks(sparse.csr_array(dense), *given), whole)
-
-
-def test_trees_do_not_overshoot_on_rare_positives_of_little_weight() -> None:
-    """One row in two is positive but weighs 1 / 1000: probabilities stay near the weighted rate."""
-    pytest.importorskip("lightgbm")
-    rng = np.random.default_rng(0)
-    x, valid = (Matrix(rng.random((2000, 3)).astype(np.float32), ["a", "b", "c"], []) for _ in range(2))
-    y, vy = (rng.integers(0, 2, 2000).astype(float) for _ in range(2))
-    w, vw = (np.where(each > 0, 0.001, 1.0) for each in (y, vy))
-    grown = trees._lightgbm(x, y, w, valid, vy, vw, "binary", 0, None, 1, 0)(valid.values)
-    assert log_loss(grown, vy, vw) < 1.2 * log_loss(np.full(2000, 0.001), vy, vw)
 
 
 def test_the_order_of_popularity_ends_with_the_missing_item() -> None:
