@@ -147,7 +147,8 @@ def evaluate(store: Store | str | Path, bundle: str | Path, *, part: str = "test
     """
     kept, shop = Bundle.load(bundle), open_store(store)
     if set(shop.store.tasks) != set(kept.store.tasks) or set(shop.samples) != set(kept.plan.tables):
-        raise ConfigError(f"{bundle} answers {', '.join(kept.store.tasks)}; the store asks for {', '.join(shop.store.tasks)}. Train again, or name its own store.")
+        asked = ", ".join(shop.store.tasks)
+        raise ConfigError(f"{bundle} answers {', '.join(kept.store.tasks)}; the store asks for {asked}. Train again, or name its own store.")
     texts = Texts()
     stock = stocked(kept.plan, shop, texts)
     data = Data(kept.plan, stock, {name: tabled(kept.plan, stock, shop.store, each, texts) for name, each in shop.samples.items()})

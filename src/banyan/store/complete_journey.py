@@ -22,6 +22,8 @@ RESPONSE = timedelta(days=56)  # how long a campaign's answer settles; all but 4
 TEST = 2 * SPAN  # two windows at the end of the year
 HELD_OUT = TEST + SPAN  # and one before them, to choose by
 VALID_CAMPAIGNS = datetime(2017, 8, 1)  # campaigns from here to the end of training choose, later ones judge
+SMALL: tuple[str, ...] = ()  # settings of the demo: those of the page
+FULL = ("training.steps=null", "training.epochs=20", "training.patience=3")  # and without a cap
 OTHER = "other"  # the scenario of all stores but the largest
 
 
@@ -197,8 +199,15 @@ def _description(baskets: int) -> dict[str, object]:
         "samples": _samples(baskets),
         "tasks": _tasks(),
         "split": _SPLIT,
-        "model": {"width": 16, "sharing": {"part": "mmoe", "experts": 4}, "balancing": "uncertainty", "history": "target", "length": 30},
-        "training": {"epochs": 4, "steps": 150, "batch": 2048, "lr": 0.002, "patience": 1},
+        "model": {
+            "width": 16,
+            "sharing": {"part": "mmoe", "experts": 4},
+            "balancing": "uncertainty",
+            "history": "target",
+            "length": 30,
+            "pair_features": ["category", "type"],
+        },
+        "training": {"epochs": 8, "steps": 60, "batch": 2048, "lr": 0.003, "patience": 2},
     }
 
 

@@ -1,0 +1,227 @@
+"""The command line: every command is a few lines over what Python offers."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from banyan import __version__, parts
+from banyan.errors import BanyanError
+
+app = typer.Typer(
+    name="banyan", help="One multi-task model for a whole store.", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+out, err = Console(), Console(stderr=True)
+
+StoreFile = Annotated[Path, typer.Argument(help="The store's description, store.yaml.", show_default=False)]
+BundleFolder = Annotated[Path, typer.Argument(help="A bundle folder.", show_default=False)]
+Set = Annotated[list[str] | None, typer.Option("--set", help="A setting, such as model.width=32 or sharing.experts=6. May be repeated.")]
+PART_OPTIONS = ("sharing", "balancing", "history", "cross")
+
+
+@app.callback(invoke_without_command=True)
+def main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """One multi-task model for a whole store."""
+    if version:
+        out.print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def init(
+    files: Annotated[list[Path], typer.Argument(help="The shop's tables: Parquet, CSV or JSON lines.", show_default=False)],
+    to: Annotated[Path, typer.Option("--out", help="Where to write the page.")] = Path("store.yaml"),
+    force: Annotated[bool, typer.Option(help="Replace a page that is there.")] = False,
+) -> None:
+    """Write a commented store.yaml from the headers of your files."""
+    from banyan.store.init import init as draft
+
+    if to.exists() and not force:
+        raise BanyanError(f"{to} is there already; give another --out, or --force to replace it.")
+    to.write_text(draft(files, to.parent), encoding="utf-8")
+    out.print(f"Wrote {to}. Read its comments, then run: banyan check {to}")
+
+
+@app.command()
+def check(store: StoreFile) -> None:
+    """Say what the data can support and what would spoil it. Exit status 1 when there is an error."""
+    from banyan.run import check as look
+    from banyan.store import doctor
+
+    findings = look(store)
+    doctor.show(findings, out)
+    if any(f.severity == "error" for f in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    store: StoreFile,
+    to: Annotated[Path, typer.Option("--out", help="Folder of the run; a stopped run found there goes on.")] = Path("runs/latest"),
+    sharing: Annotated[str | None, typer.Option(help="Sharing architecture; `banyan parts sharing` lists them.")] = None,
+    balancing: Annotated[str | None, typer.Option(help="Balancer.")] = None,
+    history: Annotated[str | None, typer.Option(help="How a user's past is read.")] = None,
+    settings: Set = None,
+    alone: Annotated[bool, typer.Option(help="Also train each task alone under the same budget.")] = True,
+    simple: Annotated[bool, typer.Option(help="Also fit the simple baselines.")] = True,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; the first GPU where there is one.")] = None,
+) -> None:
+    """Train one model on all tables, judge it, keep it."""
+    from banyan.run import train as fit
+    from banyan.store.load import load
+
+    chosen = [f"model.{key}={value}" for key, value in (("sharing", sharing), ("balancing", balancing), ("history", history)) if value]
+    run = fit(load(store, [*chosen, *(settings or [])]), to, alone=alone, simple=simple, console=err, device=device)
+    _tell(run)
+
+
+def _tell(run: Any) -> None:
+    from banyan.evaluation import table
+
+    out.print(table.terminal(run.rows, run.store.store))
+    record = run.record
+    out.print(f"Joint model: {record.steps:,} steps, {record.seconds:.0f} s ({record.cpu_seconds:.0f} CPU s), stopped {record.stopped}.")
+    if run.alone:
+        out.print(f"Tasks alone: {sum(a.cpu_seconds for each in run.alone.values() for a in each):.0f} CPU s.")
+    if run.baselines.cpu_seconds:
+        out.print("Baselines: " + ", ".join(f"{name} {seconds:.0f} CPU s" for name, seconds in run.baselines.cpu_seconds.items()) + ".")
+    out.print(f"Bundle: {run.folder / 'bundle'}\nReport: {run.report.resolve()}", soft_wrap=True)
+
+
+@app.command()
+def evaluate(
+    store: StoreFile,
+    bundle: Annotated[Path, typer.Option(help="The bundle to judge.")] = Path("runs/latest/bundle"),
+    part: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    simple: Annotated[bool, typer.Option(help="Also fit the simple baselines.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Judge a saved bundle on a part of the store's split."""
+    from banyan.evaluation import table
+    from banyan.run import evaluate as judge
+
+    rows = judge(store, bundle, part=part, simple=simple)
+    if as_json:
+        sys.stdout.write(json.dumps(table.plain(rows), indent=1) + "\n")
+    else:
+        out.print(table.terminal(rows, f"{bundle}, {part} part"))
+
+
+@app.command()
+def predict(
+    bundle: BundleFolder,
+    rows: Annotated[Path, typer.Option(help="Rows to answer: Parquet, CSV or JSON lines.")],
+    to: Annotated[Path, typer.Option("--out", help="Where the answers go: .parquet, .csv or .jsonl.")],
+    table: Annotated[str | None, typer.Option(help="The samples table that the rows are like; needed where the bundle has several.")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="Only these tasks. May be repeated.")] = None,
+) -> None:
+    """Answer a table's tasks for the rows of a file."""
+    from banyan.bundle import Bundle
+
+    kept = Bundle.load(bundle)
+    with _bar("rows") as step:
+        path = kept.predict_file(table or _only_table(kept), rows, to, tasks=task, progress=step)
+    out.print(f"Wrote {path}")
+
+
+def _only_table(bundle: Any) -> str:
+    tables = [name for name, t in bundle.plan.tables.items() if not t.ranking]
+    if len(tables) != 1:
+        raise BanyanError(f"The bundle answers rows of {', '.join(tables) or 'no table'}; say which with --table.")
+    return str(tables[0])
+
+
+@app.command()
+def recommend(
+    bundle: BundleFolder,
+    to: Annotated[Path, typer.Option("--out", help="Where the lists go: .parquet, .csv or .jsonl.")],
+    users: Annotated[str, typer.Option(help="A file with a column of user ids (the first column), or `all`.")] = "all",
+    k: Annotated[int, typer.Option("-k", min=1, help="Items a user.")] = 20,
+    task: Annotated[str | None, typer.Option(help="The ranking task; the first unless given.")] = None,
+    leave_out: Annotated[list[str] | None, typer.Option(help="Behaviours whose items are not offered again.")] = None,
+) -> None:
+    """Write the best items of each user. A run that was stopped goes on where it stood."""
+    from banyan.bundle import Bundle
+
+    kept = Bundle.load(bundle)
+    asked = "all" if users == "all" else _ids(Path(users), kept.store.entities["user"].id)
+    with _bar("blocks of users") as step:
+        path = kept.recommend_to(to, asked, k, task=task, leave_out=leave_out or (), progress=step)
+    out.print(f"Wrote {path}")
+
+
+def _ids(path: Path, column: str) -> list[str]:
+    from banyan.store.schema import Source
+    from banyan.store.sources import read
+
+    frame = read(Source(path=str(path)), Path(), plain=True)
+    return [str(each) for each in frame[column if column in frame.columns else frame.columns[0]].to_list()]
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    with Progress(console=err, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, of: progress.update(task, total=of, completed=done)
+
+
+@app.command(name="parts")
+def list_parts(
+    family: Annotated[str | None, typer.Argument(help="One family only.", show_default=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List every part with its options, read from the parts themselves."""
+    if family is not None and family not in parts.FAMILIES:
+        raise BanyanError(f"There is no family {family!r}. Families: {', '.join(parts.FAMILIES)}.")
+    found = {each: {name: _options(each, name) for name in parts.names(each)} for each in ([family] if family else parts.FAMILIES)}
+    if as_json:
+        sys.stdout.write(json.dumps(found, indent=1, default=str) + "\n")
+        return
+    for each, known in found.items():
+        table = Table("part", "what it is", "options", title=each, title_justify="left")
+        for name, options in known.items():
+            text = ", ".join(f"{key}={value!r}" if value is not ... else f"{key} (needed)" for key, value in options.items())
+            table.add_row(name, (parts.find(each, name).__doc__ or "").strip().split("\n")[0], text)
+        out.print(table)
+
+
+def _options(family: str, name: str) -> dict[str, Any]:
+    return {key: ... if p.default is p.empty else p.default for key, p in parts.options(family, name).items()}
+
+
+@app.command()
+def demo(
+    to: Annotated[Path, typer.Option("--out", help="Where the demo store and its run go.")] = Path("demo"),
+    households: Annotated[int, typer.Option(help="How many of the 2,469 households.", min=50)] = 500,
+    full: Annotated[bool, typer.Option("--full", help="Every household, and no cap on training.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Train again, also where a finished run is found.")] = True,
+) -> None:
+    """Train on a real grocery store, The Complete Journey, and show what came out."""
+    import shutil
+
+    from banyan.run import train as fit
+    from banyan.store import complete_journey
+    from banyan.store.load import load
+
+    to = to / ("full" if full else "small")
+    if fresh and (to / "run").exists():
+        shutil.rmtree(to / "run")
+    page = complete_journey.write(to / "store", None if full else households)
+    settings = complete_journey.FULL if full else complete_journey.SMALL
+    _tell(fit(load(page, settings), to / "run", seconds_simple=None if full else 60, console=err))
+
+
+def run() -> None:
+    """What the command `banyan` starts: errors that the user can mend are one sentence, not a trace."""
+    try:
+        app()
+    except BanyanError as error:
+        err.print(f"Error: {error}", style="bold red", highlight=False, soft_wrap=True, markup=False)
+        sys.exit(2)
