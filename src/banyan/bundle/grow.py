@@ -104,7 +104,7 @@ def with_events(reader: Reader, frame: pl.DataFrame, where: str) -> Stock:
     snapshots = stock.snapshots
     if snapshots is not None:
         number = time // span if snapshots.clocked else np.zeros_like(time)
-        snapshots = _counted(snapshots, user, item, fresh["behaviour"].to_numpy(), number)
+        snapshots = _counted(snapshots, user, reader.newest(ITEM)[item], fresh["behaviour"].to_numpy(), number)
     _placed(stock, both, snapshots, reader.store.model.behaviours)
     return stock
 

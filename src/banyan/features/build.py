@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from banyan import parts
+from banyan.errors import ConfigError
 from banyan.features import columns, labels, vocabulary
 from banyan.features.columns import ID, Texts, Values
 from banyan.features.labels import Labels
@@ -18,8 +19,6 @@ from banyan.features.vocabulary import FIRST, Vocabulary
 from banyan.store.schema import Feature, Store, duration
 from banyan.store.shop import EntityFrame, EventLog, SampleTable, Shop
 from banyan.types import TRAIN, Array
-
-TEXT_ROWS = 2_000_000  # most rows of context on which layouts are fitted
 
 
 @dataclass
@@ -135,9 +134,13 @@ def _context(shop: Shop, plan: Plan, texts: Texts) -> columns.Layout:
     for table in shop.samples.values():
         mine = {key: f for key, f in table.features.items() if isinstance(f, Feature)}
         for key, feature in mine.items():
-            features.setdefault(key, feature)
+            if features.setdefault(key, feature).kind != feature.kind:
+                raise ConfigError(
+                    f"samples.{table.name}: the feature {key!r} is of kind {feature.kind} here and of kind {features[key].kind} in another table; "
+                    "features of one name are one feature: give one of them another name."
+                )
         if mine:
-            frames.append(table.context.filter(pl.Series(table.part == TRAIN)).select(list(mine)).head(TEXT_ROWS))
+            frames.append(table.context.filter(pl.Series(table.part == TRAIN)).select(list(mine)))
     layout = columns.Layout("context")
     if frames:
         layout = columns.fit("context", pl.concat(frames, how="diagonal_relaxed"), features, plan.books, texts)
@@ -182,7 +185,8 @@ def stocked(plan: Plan, shop: Shop, texts: Texts) -> Stock:
     if shop.log is not None:
         stock.narrow(model.behaviours)
         if any(n.startswith("item:") for n in plan.side):
-            stock.snapshots = _snapshots(shop.store, shop.log, training_events(shop))
+            log = replace(shop.log, item=stock.current(ITEM)[shop.log.item])
+            stock.snapshots = _snapshots(shop.store, log, training_events(shop))
     return stock
 
 
@@ -223,7 +227,8 @@ def _moment(stock: Stock, table: SampleTable, now: int | None) -> Moment | None:
     if now is None or stock.log.clock == "none":
         now = int(stock.log.time.max()) + 1 if len(stock.log.time) else 0
     time = table.time if table.time is not None else np.full(len(table), now, np.int64)
-    return Moment(table.entities[USER], np.maximum(table.end, 0), time, table.exclude)
+    user = stock.current(USER)[table.entities[USER]]
+    return Moment(user, np.maximum(table.end, 0), time, table.exclude, table.part == TRAIN)
 
 
 def _at_answer(layout: columns.Layout, plan: Plan, texts: Texts) -> Values | None:

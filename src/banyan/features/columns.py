@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from banyan.errors import DataError
 from banyan.features import vectors, vocabulary, words
 from banyan.features.vocabulary import Vocabulary
 from banyan.store.schema import Feature
@@ -120,7 +121,7 @@ def fit(
             case "text":
                 layout.dense[key] = ("vector", texts.width())
             case "vector":
-                layout.dense[key] = ("vector", _entries(frame[key]))
+                layout.dense[key] = ("vector", _entries(name, key, frame[key]))
             case "time":
                 days = frame[key].drop_nulls().to_numpy() / DAY
                 layout.ages[key] = (float(days.mean()) if len(days) else 0.0, float(days.std()) + 1.0 if len(days) else 1.0)
@@ -128,10 +129,13 @@ def fit(
     return layout
 
 
-def _entries(vectors: pl.Series) -> int:
+def _entries(name: str, key: str, vectors: pl.Series) -> int:
     if isinstance(vectors.dtype, pl.Array):
         return int(vectors.dtype.size)
-    return int(vectors.list.len().cast(pl.Int64).fill_null(0).to_numpy().max(initial=0))
+    present = vectors.drop_nulls()
+    if not len(present) or not isinstance(present.dtype, pl.List):
+        raise DataError(f"{name}.{key}: no training row has a vector, so its length is unknown; leave the feature out.")
+    return int(present.list.len().cast(pl.Int64).to_numpy().max())
 
 
 def _number(name: str, series: pl.Series, bins: int) -> Number:

@@ -44,9 +44,9 @@ def read(task: str, spec: TaskSpec, table: SampleTable, target: Target | None = 
     train = table.part == TRAIN
     weight = table.weight / table.rate
     if kind.kind == "code":
-        return _codes(columns[0], table, train, target)
+        return _codes(task, columns[0], table, np.where(train, weight, 0), target)
     if kind.kind == "tags":
-        return _tags(columns, table, train, target)
+        return _tags(task, columns, table, np.where(train, weight, 0), target)
     value, seen = _floats(columns, table)
     _in_range(task, kind.lowest, kind.highest, columns, table, value, seen)
     if target is None:
@@ -85,14 +85,17 @@ def _in_range(task: str, low: float, high: float, columns: Sequence[str], table:
         )
 
 
-def _codes(column: str, table: SampleTable, train: Array, target: Target | None) -> tuple[Labels, Target]:
+def _codes(task: str, column: str, table: SampleTable, weight: Array, target: Target | None) -> tuple[Labels, Target]:
+    """`weight` (n,) is 0 outside of training; so it is in `_tags`."""
     text = table.labels[column].cast(pl.String)
     if target is None:
-        book = vocabulary.fit(column, text.filter(pl.Series(train)))
-        classes = tuple(sorted(book.values, key=_natural))
-        counts = dict(text.filter(pl.Series(train)).drop_nulls().value_counts().iter_rows())
-        total = max(sum(counts.values()), 1)
-        target = Target((column,), classes, tuple(counts[c] / total for c in classes))
+        used = pl.DataFrame({"class": text, "weight": weight.astype(np.float64)}).filter(pl.Series(table.part == TRAIN)).drop_nulls()
+        share = dict(used.group_by("class").agg(pl.col("weight").sum()).iter_rows())
+        if not share:
+            raise DataError(f"samples.{table.name}: no training row has the label {column!r} of the task {task!r}; there are no classes to tell apart.")
+        classes = tuple(sorted(share, key=_natural))
+        total = max(sum(share.values()), 1e-12)
+        target = Target((column,), classes, tuple(share[c] / total for c in classes))
     code = text.replace_strict(list(target.classes), list(range(len(target.classes))), default=-1, return_dtype=pl.Int64)
     found = code.fill_null(-1).to_numpy()
     seen = np.zeros((len(found), 1), bool)
@@ -105,22 +108,31 @@ def _natural(text: str) -> tuple[float, str]:
     return (float(digits) + (0.5 if text.endswith("+") else 0), text) if digits else (-1.0 if text.lower().startswith("under") else float("inf"), text)
 
 
-def _tags(columns: Sequence[str], table: SampleTable, train: Array, target: Target | None) -> tuple[Labels, Target]:
+def _tags(task: str, columns: Sequence[str], table: SampleTable, weight: Array, target: Target | None) -> tuple[Labels, Target]:
     if len(columns) > 1:
         value, seen = _floats(columns, table)
-        target = target or Target(tuple(columns), tuple(columns), tuple(float(v) for v in value[train].mean(0)))
-        return Labels(value, np.asarray(seen.any(1))[:, None]), target
+        _in_range(task, 0, 1, columns, table, value, seen)
+        some = np.asarray(seen.any(1))
+        return Labels(value, some[:, None]), target or Target(tuple(columns), tuple(columns), _shares(value, some, weight))
     lists = table.labels[columns[0]]
     seen = lists.is_not_null().to_numpy()
     flat = lists.filter(lists.list.len() > 0).explode(empty_as_null=True, keep_nulls=True).cast(pl.String)
     owner = np.repeat(np.arange(len(lists)), lists.list.len().fill_null(0).to_numpy())
-    classes = target.classes if target else tuple(sorted(vocabulary.fit(columns[0], flat.filter(pl.Series(train[owner]))).values))
+    classes = target.classes if target else tuple(sorted(vocabulary.fit(columns[0], flat.filter(pl.Series((table.part == TRAIN)[owner]))).values))
+    if not classes:
+        raise DataError(f"samples.{table.name}: no training row has a tag in {columns[0]!r}, the label of the task {task!r}.")
     code = flat.replace_strict(list(classes), list(range(len(classes))), default=-1, return_dtype=pl.Int64).fill_null(-1).to_numpy()
     value = np.zeros((len(lists), len(classes)), np.float32)
     value[owner[code >= 0], code[code >= 0]] = 1
     if target is None:
-        target = Target((columns[0],), classes, tuple(float(v) for v in value[train & seen].mean(0)) if (train & seen).any() else (0.5,) * len(classes))
+        target = Target((columns[0],), classes, _shares(value, seen, weight))
     return Labels(value, seen[:, None]), target
+
+
+def _shares(value: Array, seen: Array, weight: Array) -> tuple[float, ...]:
+    """(C,) weighted share of the rows seen that have each tag."""
+    used = np.where(seen, weight, 0).astype(np.float64)
+    return tuple(float(v) for v in used @ value / max(used.sum(), 1e-12))
 
 
 def _places(table: SampleTable, target: Target | None) -> tuple[Labels, Target]:

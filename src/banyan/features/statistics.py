@@ -1,7 +1,10 @@
 """Statistics over many users, read as of the last snapshot boundary before a row, so that no row sees its own future.
 
-With a clock the counts of a row are those of events before the boundary. Without one they are totals over the training
-events with everything that the row's own user did taken out: a label of pure noise gains nothing from them either way.
+With a clock the counts of a row are those of events before the boundary. Without one the users stand in a fixed random order of
+`BLOCKS` blocks, and a training row reads the events of the users in earlier blocks, scaled up to all of them (ordered statistics;
+compare Prokhorenkova et al., NeurIPS 2018, sec. 3.2). Totals less the row's own part would tell its label to whoever knows the item: where
+the label was 1, one is missing. A row that nothing is fitted on reads the totals less what its own user did.
+A label of pure noise gains nothing from any of them.
 """
 
 from dataclasses import dataclass
@@ -12,6 +15,7 @@ from banyan.store.shop import EventLog
 from banyan.types import Array
 
 WINDOWS = (1, 4)  # snapshots looked back over, beside all of time
+BLOCKS = 32  # of users, where there is no clock
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,18 @@ class Snapshots:
         keep = np.ones(len(log.item), bool) if self.clocked else usable
         number = log.time // span if self.clocked else np.zeros_like(log.time)
         user = log.user
-        self.items = _counts(log.item[keep], log.behaviour[keep], number[keep], len(log.behaviours))
+        item = log.item.astype(np.int64)
+        self.items = _counts(item[keep], log.behaviour[keep], number[keep], len(log.behaviours))
         self.users = _counts(user[keep], log.behaviour[keep], number[keep], len(log.behaviours))
-        self.wide = int(log.item.max(initial=0)) + 1
-        both = user[keep].astype(np.int64) * self.wide + log.item[keep]
-        self.own = None if self.clocked else _counts(both, log.behaviour[keep], number[keep], len(log.behaviours))
+        self.wide = int(item.max(initial=0)) + 1
+        self.own: Counts | None = None
+        self.block: Array | None = None  # (user rows,) the block of each user
+        self.earlier: Counts | None = None  # of items, by blocks of users: what training rows read
+        if not self.clocked:
+            self.own = _counts(user[keep].astype(np.int64) * self.wide + item[keep], log.behaviour[keep], number[keep], len(log.behaviours))
+            users = len(log.start) - 1
+            self.block = np.random.default_rng(0).permutation(users) * BLOCKS // users
+            self.earlier = _counts(item[keep], log.behaviour[keep], self.block[user[keep]], len(log.behaviours))
 
     @classmethod
     def of(cls, log: EventLog, span: int, items: Counts, users: Counts, own: Counts | None, wide: int) -> "Snapshots":
@@ -62,6 +73,7 @@ class Snapshots:
         found = cls.__new__(cls)
         found.log, found.span, found.clocked = log, span, log.clock == "time"
         found.items, found.users, found.own, found.wide = items, users, own, wide
+        found.block, found.earlier = None, None
         return found
 
     @property
@@ -74,16 +86,26 @@ class Snapshots:
         """(n,) number of the last boundary at or before `time`: events of earlier snapshots count."""
         return time // self.span if self.clocked else np.ones_like(time)
 
-    def item(self, items: Array, snapshot: Array, user: Array | None = None) -> Array:
-        """(..., F) float32 popularity of `items` as of `snapshot`; without a clock, what `user` did is taken out."""
+    def item(self, items: Array, snapshot: Array, user: Array | None = None, fitted: Array | None = None) -> Array:
+        """(..., F) float32 popularity of `items` as of `snapshot`.
+
+        Without a clock, what `user` did is taken out; where `fitted`, a row is one that training fits, and reads earlier users only.
+        """
         if self.clocked:
             return self.items.figures(items, snapshot)
         one = np.ones((), np.int64)
-        counts = [self.items.until(items, b, one) for b in range(self.items.behaviours)]
+        counts = np.stack([self.items.until(items, b, one) for b in range(self.items.behaviours)], -1)
         if user is not None and self.own is not None:
             both = user.astype(np.int64) * self.wide + items
-            counts = [c - self.own.until(both, b, one) for b, c in enumerate(counts)]
-        return np.asarray(np.log1p(np.stack(counts, -1)), np.float32)
+            own = np.stack([self.own.until(both, b, one) for b in range(self.items.behaviours)], -1)
+            counts = counts - np.where((items < self.wide)[..., None], own, 0)  # beyond, the key would be another user's
+            if fitted is not None and self.earlier is not None and self.block is not None:
+                counts = np.where(fitted[..., None], self._earlier(self.earlier, self.block[user], items), counts)
+        return np.asarray(np.log1p(counts), np.float32)
+
+    def _earlier(self, earlier: Counts, block: Array, items: Array) -> Array:
+        found = np.stack([earlier.until(items, b, block) for b in range(earlier.behaviours)], -1)
+        return np.asarray(found * (BLOCKS / np.maximum(block, 1))[..., None])
 
     def user(self, users: Array, snapshot: Array) -> Array:
         """(..., F) float32 activity of `users` as of `snapshot`; without a clock nothing is said (zeros)."""

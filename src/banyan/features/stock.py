@@ -5,31 +5,35 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
+import polars as pl
 
 from banyan.features import pairs
 from banyan.features.columns import DAY, Values
 from banyan.features.pairs import Pasts
 from banyan.features.plan import Plan
 from banyan.features.statistics import Snapshots
-from banyan.store.shop import EventLog
+from banyan.store.entities import newest
+from banyan.store.shop import EntityFrame, EventLog
 from banyan.types import Array
 
 USER, ITEM = "user", "item"
 CHUNK = 4096  # pasts looked at together
+CELLS = 32_000_000  # most figures of pairs held at once
 
 
 @dataclass(frozen=True)
 class Moment:
     """Where rows stand in the log: whose past, up to which event, seen from when. Arrays of one length n."""
 
-    user: Array  # (n,) row numbers
+    user: Array  # (n,) row numbers, of each user the newest: its events lie there
     end: Array  # (n,) int64 position after the last event; -1 without a past
     time: Array  # (n,) int64 microseconds or order; of the log's last event where rows have no time
     exclude: Array  # (n,) int64 position of an event that does not count, or -1
+    fitted: Array  # (n,) bool: rows that training fits; without a clock their statistics hold fewer users
 
     def take(self, rows: Array) -> "Moment":
         """The moments of some rows."""
-        return Moment(self.user[rows], self.end[rows], self.time[rows], self.exclude[rows])
+        return Moment(self.user[rows], self.end[rows], self.time[rows], self.exclude[rows], self.fitted[rows])
 
 
 @dataclass
@@ -46,6 +50,7 @@ class Stock:
     narrowed: EventLog | None = None  # the log of the behaviours that histories hold
     places: Array | None = None  # (events + 1,) int64: position in `log` -> position in `narrowed`
     since: dict[str, Array] = field(default_factory=dict)  # entity with several rows an id -> (rows,) int64 microseconds from which each row holds
+    _codes: tuple[list[Array], list[int]] | None = field(default=None, init=False, repr=False, compare=False)
 
     def narrow(self, behaviours: Sequence[str] | None) -> None:
         """Let histories hold only these behaviours."""
@@ -59,20 +64,33 @@ class Stock:
         kept = {key: getattr(self.log, key)[keep] for key in ("item", "behaviour", "time", "scenario", "value")}
         self.narrowed = replace(self.log, start=self.places[self.log.start], **kept)
 
+    def current(self, entity: str) -> Array:
+        """(rows,) int64: for each row number that of the newest row of the same id; a thing stays the same when its features change."""
+        rows = np.arange(len(self.entities[entity]), dtype=np.int64)
+        if entity in self.since:
+            found = newest(EntityFrame(entity, pl.DataFrame(), self.ids[entity], self.since[entity]))
+            rows[: len(found)] = found
+        return rows
+
     def codes(self) -> tuple[list[Array], list[int]]:
-        """For each pair key: item row -> code, and how many codes there are."""
+        """For each pair key: item row -> code, and how many codes there are. Made once: a step's work does not grow with the items."""
+        if self._codes is None:
+            self._codes = self._coded()
+        return self._codes
+
+    def _coded(self) -> tuple[list[Array], list[int]]:
         values, layout = self.entities[ITEM], self.plan.entities[ITEM]
-        codes, sizes = [np.arange(len(values), dtype=np.int64)], [len(values)]
+        codes, sizes = [self.current(ITEM)], [len(values)]
         for key in self.plan.pair_keys[1:]:
             book = self.plan.books[layout.categories[key]]
             codes.append(values.ids[:, list(layout.categories).index(key)].astype(np.int64) - book.offset)
             sizes.append(len(book))
         return codes, sizes
 
-    def pasts(self, moment: Moment, newest: int) -> Pasts:
-        """The newest events before each moment, those excluded left out."""
+    def pasts(self, moment: Moment, most: int) -> Pasts:
+        """The newest `most` events before each moment, those excluded left out."""
         assert self.log is not None
-        start = np.maximum(self.log.start[moment.user], moment.end - newest)
+        start = np.maximum(self.log.start[moment.user], moment.end - most)
         at, owner = pairs.spans(start, moment.end)
         keep = at != moment.exclude[owner]
         at, owner = at[keep], owner[keep]
@@ -101,7 +119,9 @@ class Stock:
         width = len(self.plan.pair_keys) * len(self.plan.behaviours) * len(pairs.FIGURES)
         if self.snapshots is not None:
             snapshot = self.snapshots.snapshot(moment.time)
-            found[:, width:] = np.concatenate([self.snapshots.item(item, snapshot, moment.user), self.snapshots.user(moment.user, snapshot)], 1)
+            found[:, width:] = np.concatenate(
+                [self.snapshots.item(codes[0][item], snapshot, moment.user, moment.fitted), self.snapshots.user(moment.user, snapshot)], 1
+            )
         return found
 
     def side(self, moment: Moment, items: Array) -> Array:
@@ -114,14 +134,53 @@ class Stock:
         for i, (code, size) in enumerate(zip(codes, sizes, strict=True)):
             _spread(pairs.touched(pasts, code[pasts.item], size, behaviours), code[items], found[:, :, i * width : (i + 1) * width])
         if self.snapshots is not None:
-            found[:, :, len(codes) * width :] = self._popularity(self.snapshots, moment, items)
+            found[:, :, len(codes) * width :] = self._popularity(self.snapshots, moment, codes[0][items])
         return found
+
+    def weighed(self, moment: Moment, items: Array, weights: Array) -> Array:
+        """(B, K) float32: `side(moment, items) @ weights` (F,) without the F figures of every pair: most of them are 0."""
+        codes, sizes = self.codes()
+        pasts = self.pasts(moment, self.pair_last)
+        behaviours = len(self.plan.behaviours)
+        width = behaviours * len(pairs.FIGURES)
+        found = np.zeros((len(moment.user), len(items)), np.float32)
+        for i, (code, size) in enumerate(zip(codes, sizes, strict=True)):
+            touched = pairs.touched(pasts, code[pasts.item], size, behaviours)
+            _added(touched, touched.figures @ weights[i * width : (i + 1) * width], code[items], found)
+        if self.snapshots is not None:
+            self._add_popularity(self.snapshots, moment, codes[0][items], weights[len(codes) * width :], found)
+        return found
+
+    def _add_popularity(self, snapshots: Snapshots, moment: Moment, items: Array, weights: Array, out: Array) -> None:
+        if snapshots.clocked:
+            snapshot, back = np.unique(snapshots.snapshot(moment.time), return_inverse=True)
+            popular = snapshots.item(items[None, :], snapshot[:, None]) @ weights
+            out += popular if len(popular) == 1 else popular[back]
+            return
+        block = max(1, CELLS // max(len(items) * len(weights), 1))
+        for a in range(0, len(out), block):
+            out[a : a + block] += self._popularity(snapshots, moment.take(np.arange(a, min(a + block, len(out)))), items) @ weights
 
     def _popularity(self, snapshots: Snapshots, moment: Moment, items: Array) -> Array:
         if not snapshots.clocked:
-            return snapshots.item(items[None, :], np.ones((1, 1), np.int64), moment.user[:, None])
+            return snapshots.item(items[None, :], np.ones((1, 1), np.int64), moment.user[:, None], moment.fitted[:, None])
         snapshot, back = np.unique(snapshots.snapshot(moment.time), return_inverse=True)
         return np.asarray(snapshots.item(items[None, :], snapshot[:, None])[back])
+
+
+def _added(touched: pairs.Touched, scores: Array, codes: Array, out: Array) -> None:
+    """Add each row's score (t,) of each code that it touched to `out` (rows, K), wherever that code stands among K codes."""
+    distinct, back = np.unique(codes, return_inverse=True)
+    past, code = np.divmod(touched.key, touched.size)
+    place = np.minimum(np.searchsorted(distinct, code), len(distinct) - 1)
+    hit = distinct[place] == code
+    if len(distinct) == len(codes) and (np.diff(codes) > 0).all():
+        out[past[hit], place[hit]] += scores[hit]  # each (row, code) stands in `touched` once
+        return
+    dense = np.zeros((len(out), len(distinct)), np.float32)
+    dense[past[hit], place[hit]] = scores[hit]
+    for row, each in enumerate(dense):
+        out[row] += each[back]
 
 
 def _groups(moment: Moment) -> tuple[Moment, Array]:

@@ -4,6 +4,7 @@ Knows no table: whether the columns exist is the business of `sources` and `shop
 """
 
 import re
+import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from banyan import parts
 from banyan.errors import ConfigError
 
 FeatureKind = Literal["category", "number", "tags", "text", "time", "vector"]
+SLOTS = ("context", "history", "pair", "cross")  # slots that are no entities
 RECIPES = ("outcomes", "next_item", "counts", "attributes")
 MICROSECONDS = {"s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "w": 604_800_000_000}
 
@@ -94,6 +96,12 @@ class Feature(_Strict):
     @classmethod
     def _short(cls, value: Any) -> Any:
         return {"kind": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _stated(self) -> "Feature":
+        if self.training_only is not None and self.kind not in ("category", "number"):
+            raise ValueError(f"training_only states a category or a number; a {self.kind} has no value to state")
+        return self
 
 
 class Entity(_Strict):
@@ -201,6 +209,8 @@ class Samples(BaseModel):
         if (self.table is None) == (self.recipe is None):
             raise ValueError("samples have either a table or a recipe")
         needs = {"outcomes": ("after", "labels"), "next_item": (), "counts": ("of", "by", "every"), "attributes": ("of", "labels")}
+        if (taken := self.features.get("scenario")) is not None:
+            raise ValueError(f"the feature name 'scenario' is the house's own, of the row's scenario; call this {taken.kind} otherwise and name its `column`")
         for key in needs.get(self.recipe or "", ()):
             if not getattr(self, key):
                 raise ValueError(f"the recipe {self.recipe} needs `{key}`")
@@ -260,6 +270,13 @@ class ModelSpec(_Strict):
                     parts.check(family, value)
                 except ConfigError as error:
                     raise ValueError(str(error)) from error
+        for kind, value in self.encoders.items():
+            if kind not in typing.get_args(FeatureKind):
+                raise ValueError(f"encoders: {kind!r} is no kind of feature; kinds: {', '.join(typing.get_args(FeatureKind))}")
+            try:
+                parts.check("encoders", value)
+            except ConfigError as error:
+                raise ValueError(f"encoders.{kind}: {error}") from error
         return self
 
 
@@ -300,6 +317,9 @@ class Store(_Strict):
 
     @model_validator(mode="after")
     def _fits(self) -> "Store":
+        for name in self.entities:
+            if name in SLOTS or name in Samples.model_fields:
+                raise ValueError(f"entities.{name}: {name!r} is a word of the house's own; call the entity otherwise")
         if self.events and not {"user", "item"} <= set(self.entities):
             raise ValueError("events need the entities `user` and `item`")
         for name, samples in self.samples.items():
