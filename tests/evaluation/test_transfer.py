@@ -116,6 +116,20 @@ def test_the_table_prints_undefined_and_never_nan(rows: list[transfer.Row]) -> N
     assert plain[-1]["joint"] is None
 
 
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_no_column_is_cut_off_on_a_narrow_terminal(width: int) -> None:
+    gain = Interval(0.0113, 0.0042, 0.0183)
+    row = transfer.Row(
+        "will_buy", "binary", "auc", True, 100_000, 0.8123, Interval(0.8123, 0.8, 0.82), 0.801, gain, "better", {"popularity": 0.7, "trees": 0.8}
+    )
+    row.best_baseline, row.over_best, row.over_best_verdict = "trees", Interval(0.001, -0.002, 0.004), "no difference"
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(table.terminal([row], "[b]a shop[/b]"))
+    printed = console.export_text()
+    assert all(word in printed for word in ("[b]a shop[/b]", "[0.0042, 0.0183]", "[-0.0020, 0.0040]", "no difference", "better", "0.801"))
+    assert printed.count("will_buy") == (2 if width == 80 else 1)
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(None, "–"), (NAN, "undefined"), (0.0123, "0.0123"), (0.5, "0.500"), (12.34, "12.3"), (12345.6, "12,346"), (-1e-9, "0.0000")]
 )

@@ -23,7 +23,7 @@ AXIS = {"gridcolor": "#e7ece9", "zerolinecolor": "#c4cec9", "linecolor": "#c4cec
 def _layout(title: str, x: str, y: str, **more: Any) -> dict[str, Any]:
     title_ = {"text": html.escape(title), "font": {"size": 13}, "x": 0.02, "xanchor": "left"}
     base = {"title": title_, "font": FONT, "margin": {"l": 48, "r": 12, "t": 36, "b": 40}, "paper_bgcolor": "#fff", "plot_bgcolor": "#fff", "height": 250}
-    axes = {"xaxis": {**AXIS, "title": {"text": x}}, "yaxis": {**AXIS, "title": {"text": y}}}
+    axes = {"xaxis": {**AXIS, "title": {"text": x, "standoff": 6}}, "yaxis": {**AXIS, "title": {"text": y, "standoff": 8}}}
     return {**base, **axes, "showlegend": False, "hovermode": "closest", **more}
 
 

@@ -95,8 +95,8 @@ def _columns(rows: Sequence[Row], columns: Sequence[str]) -> str:
     return _table(columns, [table.cells(row, columns) for row in rows])
 
 
-def _table(header: Sequence[str], lines: Sequence[Sequence[str]], text_columns: int = 2) -> str:
-    side = ["t" if i < text_columns else "n" for i in range(len(header))]
+def _table(header: Sequence[str], lines: Sequence[Sequence[str]], left: Sequence[int] = (0, 1)) -> str:
+    side = ["t" if i in left else "n" for i in range(len(header))]
     heads = "".join(f'<th class="{s}">{html.escape(h)}</th>' for s, h in zip(side, header, strict=True))
     rows = "".join("<tr>" + "".join(_cell(cell, s) for s, cell in zip(side, line, strict=True)) + "</tr>" for line in lines)
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
@@ -130,7 +130,7 @@ def _scenarios(report: Report) -> str:
             shown = figures.get(row.metric, math.nan)
             others = ", ".join(f"{name} {table.number(value)}" for name, value in figures.items() if name != row.metric)
             lines.append([row.task, scenario, row.metric, table.number(shown), others])
-    return _table(["task", "scenario", "metric", "joint", "other metrics"], lines, 3) if lines else ""
+    return _table(["task", "scenario", "metric", "joint", "other metrics"], lines, (0, 1, 2, 4)) if lines else ""
 
 
 def _metrics(report: Report) -> str:
@@ -150,12 +150,12 @@ def _data(report: Report) -> str:
     events = ""
     if stock.log is not None:
         often = np.bincount(stock.log.behaviour, minlength=len(stock.log.behaviours))
-        events = _table(["behaviour", "events"], [[name, f"{int(n):,}"] for name, n in zip(stock.log.behaviours, often, strict=True)], 1)
+        events = _table(["behaviour", "events"], [[name, f"{int(n):,}"] for name, n in zip(stock.log.behaviours, often, strict=True)], (0,))
     return _table(["samples", "tasks", *PARTS], tables) + _table(["entity", "features", "rows"], entities) + events
 
 
 def _notes(report: Report) -> str:
-    notes = [*report.notes, *(report.baselines.notes if report.baselines else [])]
+    notes = list(dict.fromkeys([*report.notes, *(report.baselines.notes if report.baselines else [])]))
     return "<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in notes) + "</ul>" if notes else ""
 
 
@@ -165,7 +165,7 @@ def _cost(report: Report) -> str:
     lines += [[f"{task} alone, seed {a.seed}", f"{a.record.cpu_seconds:.1f}", f"{a.record.rows:,}"] for task, each in report.alone.items() for a in each]
     lines += [[name, f"{seconds:.1f}", "–"] for name, seconds in (report.baselines.cpu_seconds if report.baselines else {}).items()]
     lines.append(["answers and figures of the joint model", f"{report.evaluation.cpu_seconds:.1f}", "–"])
-    return _table(["what", "CPU seconds", "training rows read"], lines, 1)
+    return _table(["what", "CPU seconds", "training rows read"], lines, (0,))
 
 
 def _options(report: Report) -> str:
@@ -173,7 +173,7 @@ def _options(report: Report) -> str:
     versions = [["Python", platform.python_version()], *([name, v] for name in VERSIONS if (v := _version(name)))]
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     listing = f"<details><summary>The store, options that are not the default</summary><pre>{html.escape(store)}</pre></details>"
-    return f"{listing}{_table(['package', 'version'], versions, 1)}<p class='small'>Written {made}.</p>"
+    return f"{listing}{_table(['package', 'version'], versions)}<p class='small'>Written {made}.</p>"
 
 
 def _version(name: str) -> str:

@@ -1,10 +1,12 @@
 """The one table: tasks by joint model, task alone, gain and baselines; for the terminal, as Markdown and as JSON. nan reads "undefined"."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich import box
+from rich.console import Console, ConsoleOptions
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +15,7 @@ from banyan.evaluation.transfer import Row
 from banyan.metrics import Interval
 
 UNDEFINED, ABSENT = "undefined", "–"
+WIDE = 1_000  # columns of a terminal on which nothing is ever folded
 COLOURS = {"better": "green", "worse": "red"}
 
 
@@ -55,7 +58,7 @@ def figures(rows: Sequence[Row]) -> list[str]:
 def gains(rows: Sequence[Row]) -> list[str]:
     """The columns of gains that some row fills."""
     shared = ["gain by sharing", "verdict"] if any(row.gain is not None for row in rows) else []
-    return shared + (["over the best baseline"] if any(row.best_baseline for row in rows) else [])
+    return shared + (["over best baseline"] if any(row.best_baseline for row in rows) else [])
 
 
 def cells(row: Row, columns: Sequence[str]) -> list[str]:
@@ -69,7 +72,7 @@ def cells(row: Row, columns: Sequence[str]) -> list[str]:
         "alone": number(row.alone),
         "gain by sharing": signed(row.gain),
         "verdict": row.verdict or ABSENT,
-        "over the best baseline": f"{row.best_baseline}: {signed(row.over_best)}: {row.over_best_verdict}" if row.best_baseline else ABSENT,
+        "over best baseline": f"{row.best_baseline}: {signed(row.over_best)}: {row.over_best_verdict}" if row.best_baseline else ABSENT,
     }
     return [known[c] if c in known else number(row.baselines.get(c)) for c in columns]
 
@@ -79,21 +82,44 @@ def metric(row: Row) -> str:
     return f"{row.metric} {'↑' if row.rising else '↓'}"
 
 
-def terminal(rows: Sequence[Row], title: str = "") -> Table:
-    """For rich: intervals and verdicts under their figures, gains in green and red where the interval excludes 0."""
-    shown = [c for c in figures(rows) if c not in ("rows", "95 % interval")]
-    extra = [c for c in gains(rows) if c != "verdict"]
-    found = Table(title=title or None, box=box.SIMPLE_HEAD)
-    for column in (*shown, *extra):
-        found.add_column(
-            column, justify="left" if column in ("task", "metric") else "right", overflow="fold", min_width=len("no difference") if column in extra else None
-        )
+class Terminal:
+    """The table for rich: intervals and verdicts under their figures, gains in green and red where the interval excludes 0.
+
+    Where the terminal is too narrow for one table, gains follow in a second.
+    """
+
+    def __init__(self, rows: Sequence[Row], title: str = "") -> None:
+        self.rows, self.title = rows, title
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        """What rich prints."""
+        shown = [c for c in figures(self.rows) if c not in ("rows", "95 % interval")]
+        extra = [c for c in gains(self.rows) if c != "verdict"]
+        whole = _terminal(self.rows, [*shown, *extra], self.title)
+        if not extra or Measurement.get(console, options.update(max_width=WIDE), whole).maximum <= options.max_width:
+            yield whole
+        else:
+            yield _terminal(self.rows, shown, self.title)
+            yield _terminal(self.rows, ["task", "metric", *extra], "")
+
+
+def terminal(rows: Sequence[Row], title: str = "") -> Terminal:
+    """The table for `rich.print` or a rich console."""
+    return Terminal(rows, title)
+
+
+def _terminal(rows: Sequence[Row], columns: Sequence[str], title: str) -> Table:
+    found = Table(title=Text(title) if title else None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in columns:
+        found.add_column(column, justify="left" if column in ("task", "metric") else "right", overflow="fold")
     for row in rows:
-        texts = [Text(cell) for cell in cells(row, shown)]
-        texts[1] = _under(metric(row), f"{row.rows:,} rows")
-        texts[2] = _under(number(row.joint), between(row.interval) if row.interval else "")
-        told = {"gain by sharing": _told(row.gain, row.verdict), "over the best baseline": _told(row.over_best, row.over_best_verdict)}
-        found.add_row(*texts, *(told[column] for column in extra))
+        special = {
+            "metric": _under(metric(row), f"{row.rows:,} rows"),
+            "joint": _under(number(row.joint), between(row.interval) if row.interval else ""),
+            "gain by sharing": _told(row.gain, row.verdict),
+            "over best baseline": _told(row.over_best, row.over_best_verdict),
+        }
+        found.add_row(*(special.get(column, Text(cell)) for column, cell in zip(columns, cells(row, columns), strict=True)))
     return found
 
 
