@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from banyan import parts
+from banyan.encoders._lookup import lookup
 from banyan.errors import ConfigError
-from banyan.features.columns import Layout
+from banyan.features.columns import ID, Layout
 from banyan.features.plan import Plan
 from banyan.features.stock import ITEM, USER
 from banyan.store.schema import ModelSpec, TaskSpec
@@ -23,6 +23,7 @@ from banyan.types import Batch, Block, Candidates, Column, Sizes, Step
 
 ENCODERS = {"category": "categorical", "number": "numeric", "tags": "tags", "text": "text", "vector": "vector", "time": "time"}
 PAIR_TOKENS = 2
+_WORDS = nn.ModuleDict()
 
 
 class Embeddings(nn.Module):
@@ -96,9 +97,11 @@ class Network(nn.Module):
         width = spec.width
         self.embeddings = Embeddings(plan.rows, width)
         layouts = {**plan.entities, "context": plan.context}
-        self.sources = nn.ModuleDict({name: Source(layout, width, spec.encoders) for name, layout in layouts.items() if layout.tokens})
-        self.lengths = {name: len(layouts[name].tokens) for name in self.sources}
-        if plan.has_past and spec.history is not None:
+        self.sources = nn.ModuleDict({_safe(name): Source(layout, width, spec.encoders) for name, layout in layouts.items() if layout.tokens})
+        self.lengths = {name: len(layout.tokens) for name, layout in layouts.items() if layout.tokens}
+        if not self.lengths:
+            raise ConfigError("No entity and no samples table has a feature: there is nothing that a model could read.")
+        if plan.has_past and spec.history is not None and ITEM in self.lengths:
             self.summary = nn.Linear(self.lengths[ITEM] * width, width)
             self.history = parts.build("history", spec.history, width)
             self.lengths["history"] = 1
@@ -117,15 +120,17 @@ class Network(nn.Module):
         for name, spec_ in tasks.items():
             self.tasks[_safe(name)] = parts.build("tasks", {"part": spec_.kind, **spec_.options}, height, plan.targets[name])
         self.ranked = [name for name in tasks if plan.tables[tasks[name].samples].ranking]
+        if self.ranked and ITEM not in self.lengths:
+            raise ConfigError(f"The task {self.ranked[0]!r} ranks items, and the entity item has neither features nor `embed_id`.")
         if self.ranked:
             self.item_vector = nn.Linear(len(plan.entities[ITEM].tokens) * width, height)
 
     def _compress(self, spec: ModelSpec) -> None:
-        self.compressed = nn.ModuleDict()
+        self.compressed, self.squeezed = nn.ModuleDict(), list(spec.compress)
         for slot, count in spec.compress.items():
             if slot not in self.lengths:
                 raise ConfigError(f"model.compress: there is no slot {slot!r}; slots: {', '.join(self.lengths)}.")
-            self.compressed[slot] = nn.Linear(self.lengths[slot] * self.width, count * self.width)
+            self.compressed[_safe(slot)] = nn.Linear(self.lengths[slot] * self.width, count * self.width)
             self.lengths[slot] = count
 
     def task(self, name: str) -> Any:
@@ -134,9 +139,9 @@ class Network(nn.Module):
 
     def encode(self, step: Step, leaf: Float[Tensor, "U D"]) -> Encoded:
         """Look all ids up and encode every distinct entity, once a step. One split, so that its backward is one concatenation."""
-        pieces = torch.split(functional.embedding(step.inverse, leaf), step.lengths)
+        pieces = torch.split(lookup(leaf, step.inverse, step.order, step.starts), step.lengths)
         embedded = dict(zip(accumulate(step.lengths, initial=0), pieces, strict=False))
-        tokens = {name: self.sources[name](block, embedded) for name, block in step.entities.items() if name in self.sources}
+        tokens = {name: self.sources[_safe(name)](block, embedded) for name, block in step.entities.items() if _safe(name) in self.sources}
         summary = self.summary(tokens[ITEM].flatten(1)) if "history" in self.lengths and ITEM in tokens else None
         return Encoded(embedded, tokens, summary)
 
@@ -144,16 +149,22 @@ class Network(nn.Module):
         """Every slot of every row, side by side; a slot that the table lacks holds the tokens of the missing entity."""
         n = batch.rows
         slots: dict[str, Tensor] = {}
+        strangers = self.plan.tables[batch.table].strangers
         for name, each in encoded.tokens.items():
-            slots[name] = each[batch.entities[name]] if name in batch.entities else each[:1].expand(n, -1, -1)
+            if name not in batch.entities:
+                slots[name] = each[:1].expand(n, -1, -1)
+                continue
+            if name in strangers and ID in self.plan.entities[name].categories:  # read the id that other tables teach; do not learn labels by heart
+                each = torch.cat([each[:, :1].detach(), each[:, 1:]], 1)
+            slots[name] = each[batch.entities[name]]
         if "context" in self.sources:
             slots["context"] = self.sources["context"](batch.context, encoded.embedded)
         if "history" in self.lengths:
             slots["history"] = self.past(batch, encoded).unsqueeze(1)
         if "pair" in self.lengths:
             slots["pair"] = self.no_pair.expand(n, -1, -1) if batch.pair is None else self.pair(batch.pair).view(n, PAIR_TOKENS, self.width)
-        for name, project in self.compressed.items():
-            slots[name] = project(slots[name].flatten(1)).view(n, -1, self.width)
+        for name in self.squeezed:
+            slots[name] = self.compressed[_safe(name)](slots[name].flatten(1)).view(n, -1, self.width)
         x = torch.cat([slots[name] for name in self.lengths if name in slots], 1) if len(slots) > 1 else next(iter(slots.values()))
         return x if self.cross is None else self.cross(x)
 
@@ -233,7 +244,9 @@ def _sized(plan: Plan, width: int, lengths: Mapping[str, int], tasks: Mapping[st
 
 
 def _safe(name: str) -> str:
-    return name.replace(".", "·")
+    """A name under which a ModuleDict can hold a module: no dot, and none of its own words such as `items` or `type`."""
+    name = name.replace(".", "·")
+    return f"{name}·" if hasattr(_WORDS, name) else name
 
 
 __all__ = ["ITEM", "USER", "Embeddings", "Network", "Source"]

@@ -147,6 +147,8 @@ class Step:
     entities: dict[str, Block]
     distinct: Int[Tensor, " U"]  # rows of the fused table, each once
     inverse: Int[Tensor, " N"]  # for each id of the step, its place in `distinct`
+    order: Int[Tensor, " N"]  # sorts `inverse`, stably
+    starts: Int[Tensor, " U"]  # where the places of each row of `distinct` begin in `order`
     lengths: list[int]  # how many ids each block, bag and past brought, in the order of their `start`; they add up to N
 
     def to(self, device: torch.device | str) -> "Step":

@@ -1,6 +1,8 @@
 """Assembles steps: rows of several tables in, a few contiguous arrays out. Work grows with the rows asked for and with nothing else."""
 
+import threading
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ from banyan.features.plan import BEHAVIOUR, SCENARIO, TablePlan
 from banyan.features.sampling import Negatives
 from banyan.features.stock import ITEM
 from banyan.features.vocabulary import FIRST
-from banyan.types import MISSING, Array, Bag, Batch, Block, Choice, Label, Past, Step
+from banyan.types import MISSING, TRAIN, Array, Bag, Batch, Block, Choice, Label, Past, Step
 
 
 class Scratch:
@@ -21,17 +23,19 @@ class Scratch:
 
     def __init__(self, size: int) -> None:
         self.slot = np.zeros(size, np.int32)
+        self.lock = threading.Lock()  # a thread may assemble training steps while another one evaluates
 
     def distinct(self, ids: Array, first: int | None = None) -> tuple[Array, Array]:
         """((U,) each id once, (n,) the place of each), in the order of the last occurrences; `first` is put in front."""
-        order = np.arange(len(ids), dtype=np.int32)
-        self.slot[ids] = order
-        unique = ids[self.slot[ids] == order]
-        if first is not None:
-            place = int(np.flatnonzero(unique == first)[0])
-            unique[place], unique[0] = unique[0], unique[place]
-        self.slot[unique] = np.arange(len(unique), dtype=np.int32)
-        return unique, self.slot[ids]
+        with self.lock:
+            order = np.arange(len(ids), dtype=np.int32)
+            self.slot[ids] = order
+            unique = ids[self.slot[ids] == order]
+            if first is not None:
+                place = int(np.flatnonzero(unique == first)[0])
+                unique[place], unique[0] = unique[0], unique[place]
+            self.slot[unique] = np.arange(len(unique), dtype=np.int32)
+            return unique, self.slot[ids]
 
 
 class Gatherer:
@@ -48,26 +52,38 @@ class Gatherer:
         self.size += ids.size
         return start
 
+    def numbered(self) -> tuple[Tensor, Tensor, Tensor, Tensor, list[int]]:
+        """The last five of a `Step`: its distinct rows in rising order, each id's place among them, and how to sum by row. One radix sort."""
+        flat = np.concatenate(self.parts) if self.parts else np.zeros(0, np.int32)
+        ids, order = torch.sort(torch.from_numpy(flat), stable=True)
+        first = np.ones(len(flat), bool)
+        np.not_equal(ids[1:].numpy(), ids[:-1].numpy(), out=first[1:])
+        starts = np.flatnonzero(first)
+        inverse = np.empty(len(flat), np.int32)
+        inverse[order.numpy()] = np.cumsum(first, dtype=np.int32) - 1
+        return ids[torch.from_numpy(starts)].long(), torch.from_numpy(inverse), order, torch.from_numpy(starts), [p.size for p in self.parts]
+
 
 class Feeder:
     """Makes steps from rows. One object serves training (with a generator), evaluation and answers (without)."""
 
     def __init__(self, data: Data, options: Mapping[str, Mapping[str, object]] | None = None, id_dropout: float = 0.0) -> None:
-        """`options`: each ranking task's options, read for its sampling."""
+        """`options`: each ranking task's `sampling` and `negatives` (see `build.task_options`); a feeder without them draws no candidates."""
         self.data, self.plan, self.stock = data, data.plan, data.stock
         self.id_dropout = id_dropout
-        self.ids = Scratch(self.plan.rows)
         self.rows = {name: Scratch(len(v)) for name, v in self.stock.entities.items()}
-        self.negatives = {task: self._negatives(name, options or {}, task) for name, t in self.plan.tables.items() if t.ranking for task in t.tasks}
+        ranked = {task: name for name, t in self.plan.tables.items() if t.ranking for task in t.tasks if task in (options or {})}
+        self.negatives = {task: self._negatives(name, (options or {})[task]) for task, name in ranked.items()}
         self.whole = {name: _whole(self.plan.context, own) for name, own in ((n, data.tables[n].context) for n in data.tables)}
 
-    def _negatives(self, table: str, options: Mapping[str, Mapping[str, object]], task: str) -> Negatives:
+    def _negatives(self, table: str, options: Mapping[str, Any]) -> Negatives:
         data = self.data.tables.get(table)
         counts = np.zeros(len(self.stock.entities[ITEM]))
         if data is not None and data.targets is not None:
-            at, _ = spans(data.targets[0][data.rows(0)], data.targets[0][data.rows(0) + 1])
+            train = data.rows(TRAIN)
+            at, _ = spans(data.targets[0][train], data.targets[0][train + 1])
             counts = np.bincount(data.targets[1][at], minlength=len(counts)).astype(float)
-        return Negatives(counts, **options.get(task, {}))  # type: ignore[arg-type]
+        return Negatives(counts, sampling=options["sampling"], negatives=options["negatives"])
 
     def step(self, picks: Mapping[str, Array], rng: np.random.Generator | None = None, tasks: Sequence[str] | None = None, *, choose: bool = True) -> Step:
         """A step over the rows picked from each table. With `rng` it is a training step: ids drop out, candidates are drawn.
@@ -85,17 +101,14 @@ class Feeder:
             distinct, found[name] = self._distinct(name, np.concatenate(asked))
             entities[name] = self._entity(name, distinct, gatherer, rng)
         batches = [self._batch(draft, found, gatherer, rng is not None) for draft in drafts]
-        flat = np.concatenate(gatherer.parts) if gatherer.parts else np.zeros(0, np.int32)
-        unique, inverse = self.ids.distinct(flat)
-        return Step(batches, entities, torch.from_numpy(unique.astype(np.int64)), torch.from_numpy(inverse), [p.size for p in gatherer.parts])
+        return Step(batches, entities, *gatherer.numbered())
 
     def catalogue(self, name: str, rows: Array) -> tuple[Step, Tensor]:
         """A step that holds only rows of one entity, and the place of each in its block."""
         gatherer = Gatherer()
         distinct, place = self._distinct(name, np.concatenate([np.zeros(1, np.int64), rows]))
         block = self._entity(name, distinct, gatherer, None)
-        unique, inverse = self.ids.distinct(np.concatenate(gatherer.parts) if gatherer.parts else np.zeros(0, np.int32))
-        return Step([], {name: block}, torch.from_numpy(unique.astype(np.int64)), torch.from_numpy(inverse), [p.size for p in gatherer.parts]), place[1:]
+        return Step([], {name: block}, *gatherer.numbered()), place[1:]
 
     def _distinct(self, name: str, rows: Array) -> tuple[Array, Tensor]:
         unique, inverse = self.rows[name].distinct(rows, MISSING)
@@ -144,9 +157,16 @@ class Feeder:
         length = int(min(self.stock.length, np.max(end - start, initial=1)))
         at = end[:, None] - np.arange(max(length, 1), 0, -1)
         mask = at >= start[:, None]
-        exclude = moment.exclude if self.stock.places is None else np.where(moment.exclude >= 0, self.stock.places[moment.exclude], -1)
-        mask &= at != exclude[:, None]
+        mask &= at != self._excluded(moment.exclude)[:, None]
         return np.where(mask, at, 0), mask
+
+    def _excluded(self, exclude: Array) -> Array:
+        """Positions in the narrowed log of positions in the log; -1 where the narrowed one does not hold that event."""
+        places = self.stock.places
+        if places is None:
+            return exclude
+        there = (exclude >= 0) & (places[exclude + 1] > places[exclude])
+        return np.where(there, places[exclude], -1)
 
     def _entity(self, name: str, rows: Array, gatherer: Gatherer, rng: np.random.Generator | None) -> Block:
         values, layout = self.stock.entities[name], self.plan.entities[name]
