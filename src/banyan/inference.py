@@ -56,19 +56,23 @@ def scores(network: Network, feeder: Feeder, task: str, table: str, rows: Array,
     everything = np.arange(1, len(items) + 1)
     data = feeder.data.tables[table]
     side = feeder.plan.side if data.moment is not None else []
-    block = max(1, min(1024, CELLS // (len(items) * max(len(side), 1))))
+    linear = network.task(task).linear
+    block = max(1, min(1024, CELLS // (len(items) * (max(len(side), 1) if linear is None else 1))))
     zeros = torch.zeros(len(items), device=items.device)
     for start in range(0, len(rows), block):
         chosen = rows[start : start + block]
         extra = None
-        if side and data.moment is not None:
+        if side and data.moment is not None and linear is None:
             extra = torch.from_numpy(feeder.stock.side(data.moment.take(chosen), everything)).to(items.device)
         with torch.no_grad():  # not a decorator: a generator that another decorator wraps would escape it
             step = feeder.step({table: chosen}, tasks=[], choose=False).to(items.device)
             encoded = network.encode(step, network.embeddings.leaf(step.distinct))
             (_, views) = next(network.shared(step.batches[0], [task], encoded))
             part = network.task(task)
-            found = part.predict(part(views, Candidates(items, zeros, extra)))
+            raw = part(views, Candidates(items, zeros, extra))
+            if side and data.moment is not None and linear is not None:
+                raw += torch.from_numpy(feeder.stock.weighed(data.moment.take(chosen), everything, linear.detach().cpu().numpy())).to(items.device)
+            found = part.predict(raw)
         yield slice(start, start + len(chosen)), found
 
 

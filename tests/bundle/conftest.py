@@ -121,6 +121,8 @@ def tables(folder: Path) -> dict[str, pl.DataFrame]:
             }
         ),
     }
+    later = frames["i"].with_columns(pl.col("price") * 2, since=pl.lit("2024-02-01"))  # of what is sold at another price from then on
+    frames["versions"] = pl.concat([frames["i"].with_columns(since=pl.lit("2023-01-01")), later.head(ITEMS // 2)])
     for name, frame in frames.items():
         frame.write_parquet(folder / f"{name}.parquet")
     return frames

@@ -314,7 +314,9 @@ def test_another_question_does_not_take_the_parts_of_a_killed_one(bundle: Bundle
         bundle.recommend_to(tmp_path / "top.parquet", "all", 3, block=13, progress=kill)
     bundle.recommend_to(tmp_path / "top.parquet", "all", 5, block=13)
     found = pl.read_parquet(tmp_path / "top.parquet")
-    assert found.equals(bundle.recommend("all", 5))
+    wanted = bundle.recommend("all", 5)
+    assert found.drop("score").equals(wanted.drop("score"))
+    assert np.allclose(found["score"].to_numpy(), wanted["score"].to_numpy(), atol=1e-6)  # blocks of other sizes add up in another order
 
 
 def test_an_ending_that_cannot_be_written_is_refused_before_the_work(bundle: Bundle, tmp_path: Path) -> None:

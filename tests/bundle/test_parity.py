@@ -150,9 +150,18 @@ def test_a_block_of_users_gets_what_each_alone_gets(bundle: Bundle) -> None:
         close(alone["score"].to_numpy(), mine["score"].to_numpy())
 
 
+def ordered(description: dict) -> None:
+    description["events"]["order"] = "ts"
+    without_time(description)
+
+
+def unordered(description: dict) -> None:
+    without_time(description)
+    description["split"] = {"by": "leave_one_out"}
+
+
 def without_time(description: dict) -> None:
     del description["events"]["time"]
-    description["events"]["order"] = "ts"
     for name in ("weekly", "shown", "viewed"):
         del description["samples"][name]
     description["tasks"] = {key: t for key, t in description["tasks"].items() if t["samples"] in description["samples"]}
@@ -161,7 +170,7 @@ def without_time(description: dict) -> None:
 
 
 def test_a_store_with_an_order_and_no_clock_agrees_too(train: Callable, tmp_path) -> None:
-    run = train(tmp_path, without_time)
+    run = train(tmp_path, ordered)
     bundle = Bundle.load(run.path)
     assert len(bundle.stock.log.item) < len(run.shop.log.item)
     rows = run.data.tables["next"].rows(TEST)[:15]
@@ -172,3 +181,41 @@ def test_a_store_with_an_order_and_no_clock_agrees_too(train: Callable, tmp_path
         found = bundle.recommend([user], 7, as_of=int(table.time[row]), scenario=run.shop.scenarios[table.scenario[row]])
         assert found["item"].to_list() == run.shop.entities["item"].ids[ids[0] - 1].tolist()
         close(found["score"].to_numpy(), scores[0])
+
+
+def test_a_store_of_events_that_are_a_set_agrees_too(train: Callable, tmp_path) -> None:
+    run = train(tmp_path, unordered)
+    bundle = Bundle.load(run.path)
+    table = run.shop.samples["next"]
+    for row in run.data.tables["next"].rows(TEST)[:15]:
+        ids, scores = inference.top(run.network, run.feeder, "next", "next", np.array([row]), 7)
+        user = run.shop.entities["user"].ids[table.entities["user"][row] - 1]
+        found = bundle.recommend([user], 7, scenario=run.shop.scenarios[table.scenario[row]])
+        assert found["item"].to_list() == run.shop.entities["item"].ids[ids[0] - 1].tolist()
+        close(found["score"].to_numpy(), scores[0])
+
+
+def versioned(description: dict) -> None:
+    description["entities"]["item"] |= {"table": "versions.parquet", "valid_from": "since"}
+
+
+def test_rows_that_held_at_the_time_are_found_again(train: Callable, tmp_path) -> None:
+    """Items whose price changed: the row of the moment, and one offer an item."""
+    run = train(tmp_path, versioned)
+    bundle = Bundle.load(run.path)
+    for table in ("viewed", "shown"):
+        rows = run.data.tables[table].rows(TEST)
+        frame, as_of = raw_rows(run, table, rows)
+        for task, each in offline(run, table, rows).items():
+            close(answers(bundle, table, frame, as_of)[task], each)
+    found = bundle.recommend(["u1"], 100)
+    assert found["item"].n_unique() == found.height
+
+
+def test_scores_by_weights_alone_are_those_of_all_figures(run) -> None:
+    """The short way to linear side scores, against the long one."""
+    data = run.data.tables["next"]
+    moment, items = data.moment.take(data.rows(TEST)[:20]), np.arange(1, len(run.data.stock.ids["item"]) + 1)
+    weights = np.random.default_rng(0).normal(size=len(run.data.plan.side)).astype(np.float32)
+    stock = run.data.stock
+    assert np.allclose(stock.weighed(moment, items, weights), stock.side(moment, items) @ weights, atol=1e-4)

@@ -74,6 +74,11 @@ class Ranking(Task):
             raw = raw + self._weighed(candidates.side)
         return raw - candidates.log_q if self.training else raw
 
+    @property
+    def linear(self) -> Tensor | None:
+        """(F,) weights of the side scores where those alone decide; None where a layer stands beside them, or there are none."""
+        return self.side.weight if self.side is not None and self.side.bend is None else None
+
     def _weighed(self, side: Float[Tensor, "B K F"]) -> Tensor:
         if self.side is None or side.shape[2] != self.target.side:
             raise TypeError(f"Candidates bring {side.shape[2]} side scores each; the ranking was built for {self.target.side} (`Target.side`).")
