@@ -157,12 +157,12 @@ def recommend(
     out.print(f"Wrote {path}")
 
 
-def _ids(path: Path, column: str) -> list[str]:
+def _ids(path: Path, column: str) -> Any:
     from banyan.store.schema import Source
     from banyan.store.sources import read
 
     frame = read(Source(path=str(path)), Path(), plain=True)
-    return [str(each) for each in frame[column if column in frame.columns else frame.columns[0]].to_list()]
+    return frame[column if column in frame.columns else frame.columns[0]]
 
 
 @contextmanager

@@ -149,9 +149,13 @@ def evaluate(store: Store | str | Path, bundle: str | Path, *, part: str = "test
     if set(shop.store.tasks) != set(kept.store.tasks) or set(shop.samples) != set(kept.plan.tables):
         asked = ", ".join(shop.store.tasks)
         raise ConfigError(f"{bundle} answers {', '.join(kept.store.tasks)}; the store asks for {asked}. Train again, or name its own store.")
-    texts = Texts()
+    behaviours = shop.log.behaviours if shop.log else ()
+    for what, mine, theirs in (("behaviours", behaviours, kept.plan.behaviours), ("scenarios", shop.scenarios, kept.plan.scenarios)):
+        if tuple(mine) != tuple(theirs):
+            raise ConfigError(f"{store}: its {what} are {', '.join(mine)}; the bundle was trained on {', '.join(theirs)}. Train again, or name its own store.")
+    texts, now = Texts(), shop.cut[0] if shop.cut is not None else None
     stock = stocked(kept.plan, shop, texts)
-    data = Data(kept.plan, stock, {name: tabled(kept.plan, stock, shop.store, each, texts) for name, each in shop.samples.items()})
+    data = Data(kept.plan, stock, {name: tabled(kept.plan, stock, shop.store, each, texts, now=now) for name, each in shop.samples.items()})
     found = judge(kept.network, feeder_of(data, shop.store), shop.store.tasks, PARTS[part], by_scenario=True, intervals=draws)
     simple_ones = baselines.run(shop.store, data, found.questions, PARTS[part]) if simple else None
     return transfer.compare(shop.store, data, found, None, simple_ones, draws=draws)
