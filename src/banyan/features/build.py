@@ -8,7 +8,7 @@ import polars as pl
 
 from banyan import parts
 from banyan.errors import ConfigError
-from banyan.features import columns, labels, vocabulary
+from banyan.features import columns, labels, vocabulary, word_pairs, words
 from banyan.features.columns import ID, Texts, Values
 from banyan.features.labels import Labels
 from banyan.features.pairs import FIGURES
@@ -81,6 +81,7 @@ def fit(shop: Shop, texts: Texts) -> Plan:
     for task, spec in shop.store.tasks.items():
         plan.targets[task] = labels.read(task, spec, shop.samples[spec.samples])[1]
     _name_pairs(plan, shop.store, log)
+    _name_words(plan, shop)
     for task, target in plan.targets.items():
         if plan.tables[shop.store.tasks[task].samples].ranking:
             plan.targets[task] = replace(target, side=len(plan.side))
@@ -153,7 +154,33 @@ def _table_plan(store: Store, name: str, table: SampleTable, log: EventLog | Non
     tasks = [key for key, t in store.tasks.items() if t.samples == name]
     ranking = table.targets is not None
     past = log is not None and USER in table.entities
-    return TablePlan(list(table.entities), list(table.context.columns), tasks, past, past and ITEM in table.entities and not ranking, ranking)
+    strangers = [entity for entity, rows in table.entities.items() if _apart(rows, table.part)]
+    return TablePlan(list(table.entities), list(table.context.columns), tasks, past, past and ITEM in table.entities and not ranking, ranking, strangers)
+
+
+def _apart(rows: Array, part: Array) -> bool:
+    """Whether fewer than one in ten held-out rows name an id that a training row of the table names too."""
+    train, held = np.unique(rows[part == TRAIN]), rows[part > TRAIN]
+    return bool(len(held) and np.isin(held, train).mean() < 0.1)
+
+
+def _name_words(plan: Plan, shop: Shop) -> None:
+    """Texts of things beside users that stand in one row with an item: a query and a title, hashed into as many buckets."""
+    if not shop.store.model.pairs or ITEM not in plan.entities:
+        return
+    tables = [t for t in plan.tables.values() if not t.ranking and ITEM in t.entities]
+    named = dict.fromkeys(name for t in tables for name in t.entities if name not in (USER, ITEM))
+    titles = plan.entities[ITEM].texts
+    plan.words = [
+        (name, text, title) for name in named for text, (_, size) in plan.entities[name].texts.items() for title, (_, same) in titles.items() if size == same
+    ]
+    for title in dict.fromkeys(title for _, _, title in plan.words):
+        frame, counts = shop.entities[ITEM].frame, training_counts(ITEM, len(shop.entities[ITEM]), shop)
+        offsets, grams = words.grams(frame[title].filter(pl.Series(counts[1:] > 0)), titles[title][1])
+        plan.idf[title] = np.round(word_pairs.inverse_frequency((offsets, grams, 0), titles[title][1]), 4).tolist()
+    plan.pair += [f"{name}.{text}:item.{title}:{figure}" for name, text, title in plan.words for figure in word_pairs.FIGURES]
+    for table in tables:
+        table.pair = table.pair or any(name in table.entities for name, _, _ in plan.words)
 
 
 def _name_pairs(plan: Plan, store: Store, log: EventLog | None) -> None:
@@ -206,7 +233,7 @@ def tabled(plan: Plan, stock: Stock, store: Store, table: SampleTable, texts: Te
         dense[TIME] = columns.time_parts(table.time)
     context.dense = {**context.dense, **dense}
     moment = _moment(stock, table, now)
-    pair = stock.pair(moment, table.entities[ITEM]) if moment is not None and own.pair and plan.pair else None
+    pair = _paired(plan, stock, table, moment) if own.pair and plan.pair else None
     weight = table.weight / table.rate
     train = weight[table.part == TRAIN]
     weight = weight / (train.mean() if len(train) and train.mean() > 0 else 1.0)
@@ -214,6 +241,13 @@ def tabled(plan: Plan, stock: Stock, store: Store, table: SampleTable, texts: Te
     found = TableData(name, table.entities, table.scenario, table.part, weight, context, answer, own.context, moment, pair, {}, table.targets)
     if labelled:
         found.labels = {task: labels.read(task, store.tasks[task], table, plan.targets[task])[0] for task in own.tasks}
+    return found
+
+
+def _paired(plan: Plan, stock: Stock, table: SampleTable, moment: Moment | None) -> Array:
+    found = stock.pair(moment, table.entities[ITEM]) if moment is not None else np.zeros((len(table), len(plan.pair)), np.float32)
+    said = stock.words(table.entities, len(table))
+    found[:, len(plan.pair) - said.shape[1] :] = said
     return found
 
 

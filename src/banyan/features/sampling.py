@@ -1,10 +1,10 @@
 """Which items a ranking task scores in a training step, and with what probability each was there."""
 
-from typing import Any
-
 import numpy as np
 
 from banyan.types import Array
+
+_MOST = 1 - 1e-12  # a probability whose complement still has a logarithm
 
 
 class Negatives:
@@ -13,7 +13,7 @@ class Negatives:
     `sampling`: in_batch (targets of the batch alone), uniform, popularity (targets' counts to the power .75), full (all items).
     """
 
-    def __init__(self, counts: Array, *, sampling: str = "uniform", negatives: int = 500, **_: Any) -> None:
+    def __init__(self, counts: Array, *, sampling: str, negatives: int) -> None:
         """`counts` (item rows,): how often each item is a training target; row 0, the missing item, is never drawn."""
         self.sampling = "full" if sampling != "in_batch" and negatives >= len(counts) - 1 else sampling
         self.negatives = negatives
@@ -24,7 +24,10 @@ class Negatives:
         self.cumulative = np.cumsum(self.chance)
 
     def draw(self, targets: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-        """((K,) item rows, sorted, each once; (K,) float32 log of the expected number of times that each was drawn)."""
+        """((K,) item rows, sorted, each once; (K,) float32 log of the probability of standing among them).
+
+        That of item i is 1 - (1 - share_i)^T (1 - chance_i)^N for T targets and N draws: an item drawn twice stands there once.
+        """
         if self.sampling == "full":
             items = np.arange(1, len(self.share))
             return items, np.zeros(len(items), np.float32)
@@ -32,5 +35,5 @@ class Negatives:
         sampled = np.searchsorted(self.cumulative, rng.random(drawn) * self.cumulative[-1], side="right")
         items = np.unique(np.concatenate([targets, np.minimum(sampled, len(self.share) - 1)]))
         items = items[items > 0]
-        expected = len(targets) * self.share[items] + drawn * self.chance[items]
-        return items, np.log(np.clip(expected, 1e-12, 1.0)).astype(np.float32)
+        missed = len(targets) * np.log1p(-np.minimum(self.share[items], _MOST)) + drawn * np.log1p(-np.minimum(self.chance[items], _MOST))
+        return items, np.log(np.maximum(-np.expm1(missed), 1e-12)).astype(np.float32)

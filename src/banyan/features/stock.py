@@ -1,13 +1,13 @@
 """What the feature code reads beside a row itself: the entities' columns, the event log, the statistics. The same in training and in serving."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 import polars as pl
 
-from banyan.features import pairs
+from banyan.features import pairs, word_pairs
 from banyan.features.columns import DAY, Values
 from banyan.features.pairs import Pasts
 from banyan.features.plan import Plan
@@ -105,7 +105,7 @@ class Stock:
         return np.zeros(len(at), np.float32)
 
     def pair(self, moment: Moment, item: Array) -> Array:
-        """(n, P) float32: what each row's user's past says of its item, then popularity of the item and activity of the user."""
+        """(n, P) float32: what each row's user's past says of its item, then popularity of the item and activity of the user, then zeros for words."""
         group, inverse = _groups(moment)
         codes, sizes = self.codes()
         found = np.zeros((len(item), len(self.plan.pair)), np.float32)
@@ -119,10 +119,23 @@ class Stock:
         width = len(self.plan.pair_keys) * len(self.plan.behaviours) * len(pairs.FIGURES)
         if self.snapshots is not None:
             snapshot = self.snapshots.snapshot(moment.time)
-            found[:, width:] = np.concatenate(
-                [self.snapshots.item(codes[0][item], snapshot, moment.user, moment.fitted), self.snapshots.user(moment.user, snapshot)], 1
-            )
+            said = [self.snapshots.item(codes[0][item], snapshot, moment.user, moment.fitted), self.snapshots.user(moment.user, snapshot)]
+            found[:, width : width + sum(each.shape[1] for each in said)] = np.concatenate(said, 1)
         return found
+
+    def words(self, entities: Mapping[str, Array], rows: int) -> Array:
+        """(n, W) float32: what the words of each row's things say of its item; 0 where the row has no such thing."""
+        found = np.zeros((rows, len(self.plan.words) * len(word_pairs.FIGURES)), np.float32)
+        for i, (entity, text, title) in enumerate(self.plan.words):
+            if entity in entities and ITEM in entities:
+                left, right = self._grams(entity, text), self._grams(ITEM, title)
+                figures = word_pairs.compare(left, entities[entity], right, entities[ITEM], np.asarray(self.plan.idf[title]))
+                found[:, i * len(word_pairs.FIGURES) : (i + 1) * len(word_pairs.FIGURES)] = figures
+        return found
+
+    def _grams(self, entity: str, text: str) -> word_pairs.Bag:
+        offsets, ids = self.entities[entity].bags[text]
+        return offsets, ids, self.plan.entities[entity].texts[text][0]
 
     def side(self, moment: Moment, items: Array) -> Array:
         """(B, K, F) float32: pair features and popularity of every row with every one of K items."""
