@@ -70,15 +70,31 @@ class Experts(nn.Module):
 
     def forward(self, x: Float[Tensor, "B I"]) -> list[Tensor]:
         """What each expert makes of `x`: `count` tensors (B, H)."""
+        return self._later([each for weight, bias in self._blocks() for each in torch.split(self._layer(x, weight, bias), self.hidden, -1)])
+
+    def gated(self, x: Float[Tensor, "B I"], gates: "Gates", views: Sequence[int]) -> Float[Tensor, "V B H"]:
+        """The experts mixed by the gates of these views, which read `x` too: their logits ride on the last of the first layer's products."""
+        *blocks, (weight, bias) = self._blocks()
+        found = [each for block in blocks for each in torch.split(self._layer(x, *block), self.hidden, -1)]
+        more, more_bias = gates.stacked(views)
+        out = functional.linear(x, torch.cat([weight, more]), torch.cat([bias, more_bias]))
+        *last, logits = torch.split(out, [*[self.hidden] * (len(weight) // self.hidden), len(more)], -1)
+        found += [self._dropped(each.relu()) for each in last]
+        return mix(logits.reshape(len(x), len(views), -1).softmax(-1), self._later(found))
+
+    def _blocks(self) -> list[tuple[Tensor, Tensor]]:
         rows = self.hidden * max(1, WIDE // self.hidden)
-        blocks = zip(torch.split(self.first, rows), torch.split(self.first_bias, rows), strict=True)
-        found = [each for weight, bias in blocks for each in torch.split(self._layer(x, weight, bias), self.hidden, -1)]
+        return list(zip(torch.split(self.first, rows), torch.split(self.first_bias, rows), strict=True))
+
+    def _later(self, found: list[Tensor]) -> list[Tensor]:
         for weights, biases in zip(self.later, self.later_bias, strict=True):
             found = [self._layer(*each) for each in zip(found, weights.unbind(), biases.unbind(), strict=True)]
         return found
 
     def _layer(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        out = functional.linear(x, weight, bias).relu_()
+        return self._dropped(functional.linear(x, weight, bias).relu_())
+
+    def _dropped(self, out: Tensor) -> Tensor:
         return functional.dropout(out, self.dropout, self.training) if self.dropout else out
 
 
@@ -93,9 +109,12 @@ class Gates(nn.Module):
 
     def forward(self, x: Float[Tensor, "B I"], views: Sequence[int]) -> Float[Tensor, "B V E"]:
         """Weights >= 0 that sum to 1 over the experts."""
-        weight = torch.cat([self.weight[view] for view in views])
-        bias = torch.cat([self.bias[view] for view in views])
+        weight, bias = self.stacked(views)
         return functional.linear(x, weight, bias).view(x.shape[0], len(views), -1).softmax(-1)
+
+    def stacked(self, views: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Weights (V * E, I) and biases (V * E,) of these views' gates, one below the other."""
+        return torch.cat([self.weight[view] for view in views]), torch.cat([self.bias[view] for view in views])
 
     def of(self, view: int) -> list[nn.Parameter]:
         """The parameters of one view's gate."""

@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from banyan.sharing import Sharing
-from banyan.sharing._blocks import Experts, Gates, mix, refuse
+from banyan.sharing._blocks import Experts, Gates, refuse
 from banyan.types import Sizes
 
 
@@ -26,8 +26,7 @@ class MMoE(Sharing):
 
     def forward(self, x: Float[Tensor, "B S D"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
         """The experts once, mixed by the gates asked for."""
-        flat = x.flatten(1)
-        return mix(self.gates(flat, views), self.experts(flat))
+        return self.experts.gated(x.flatten(1), self.gates, views)
 
     def owned(self, view: int) -> list[nn.Parameter]:
         """The view's gate."""
