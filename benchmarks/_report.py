@@ -76,19 +76,22 @@ def _installed(name: str) -> str:
         return "(source tree)"
 
 
+def facts(command: str, with_versions: str) -> list[str]:
+    """When, where, with what, and how: the first lines of every entry."""
+    return [f"- {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine()}", f"- {with_versions}", f"- `{command}`"]
+
+
 def entry(title: str, command: str, said: Sequence[str], result: Mapping[str, Any], with_versions: str) -> str:
     """The Markdown of one run."""
     head = "| contender | samples a CPU second | spread | samples a second | held-out log loss |\n| --- | --- | --- | --- | --- |"
     rows = [_line(name, row) for name, row in result["contenders"].items()]
     ratios = [f"{key} {_shown(result[key])}" for key in ("ratio_cpu", "ratio_cpu_bf16", "ratio_wall", "ratio_bare", "ratio_cpu_fastest_row", "log_loss_gap")]
-    facts = [
-        f"- {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine()}",
-        f"- {with_versions}",
-        f"- `{command}`",
+    lines = [
+        *facts(command, with_versions),
         *(f"- {line}" for line in said),
         f"- **{', '.join(ratios)}** (fastest peer as shipped: {result['fastest_peer'] or 'none'}; fastest row of any peer: {result['fastest_row'] or 'none'})",
     ]
-    return "\n".join([f"\n## {title}\n", *facts, "", head, *rows, ""])
+    return "\n".join([f"\n## {title}\n", *lines, "", head, *rows, ""])
 
 
 def _line(name: str, row: Mapping[str, Any]) -> str:
