@@ -60,7 +60,7 @@ def _by_frequency(ids: Array, size: int, train: int) -> Array:
 def network(plan: Plan, job: Job) -> tuple[Network, dict[str, TaskSpec]]:
     """The network of a job."""
     tasks = {task: TaskSpec(kind="binary", samples=ROWS, label=task, tower=job.tower) for task in _table.LABELS}  # type: ignore[call-arg]
-    spec = ModelSpec(width=job.width, sharing={"part": "mmoe", "experts": job.experts, "layers": job.layers}, history=None, pairs=False, statistics=False)
+    spec = ModelSpec(width=job.width, sharing={"part": "mmoe", "experts": job.experts, "layers": job.layers}, history=None, pairs=False, statistics=False, wide=False)
     torch.manual_seed(job.seed)
     return Network(plan, spec, tasks), tasks
 

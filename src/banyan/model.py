@@ -116,6 +116,7 @@ class Network(nn.Module):
         self.sizes, self.views = _sized(plan, width, self.lengths, tasks)
         self.sharing = parts.build("sharing", spec.sharing, self.sizes)
         height = self.sharing.width
+        self.wide = _Wide(plan, len(plan.pair) if "pair" in self.lengths else 0, self.sizes.views, height) if spec.wide else None
         self.tasks = nn.ModuleDict()
         for name, spec_ in tasks.items():
             self.tasks[_safe(name)] = parts.build("tasks", {"part": spec_.kind, **spec_.options}, height, plan.targets[name])
@@ -198,6 +199,7 @@ class Network(nn.Module):
         if not wanted:
             return
         views = self.sharing(self.tokens(batch, encoded), batch.scenario, wanted)
+        views = views if self.wide is None else views + self.wide(batch, wanted)
         first = 0
         for name in names:
             count = len(self.views[name])
@@ -227,6 +229,28 @@ class Network(nn.Module):
                         losses.append(each[i])
                         present.append(view)
         return torch.stack(losses), present
+
+
+class _Wide(nn.Module):
+    """A linear path from a row's numbers and pair features to each view, past the experts (wide and deep: Cheng et al., DLRS 2016).
+
+    A count is nearly linear in its own lags, a repeat purchase in its own past; what is nearly linear should not have to squeeze through
+    a token of width D that all tasks share. Starts at 0.
+    """
+
+    def __init__(self, plan: Plan, pairs: int, views: int, height: int) -> None:
+        super().__init__()
+        self.pairs = pairs
+        self.weight = nn.Parameter(torch.zeros(views, 2 * len(plan.context.numbers) + pairs, height))
+
+    def forward(self, batch: Batch, views: Sequence[int]) -> Float[Tensor, "V B H"] | float:
+        if not self.weight.shape[1]:
+            return 0.0
+        context = batch.context
+        inputs = [context.numbers, context.known.to(context.numbers.dtype)]
+        if self.pairs:
+            inputs.append(context.numbers.new_zeros(batch.rows, self.pairs) if batch.pair is None else batch.pair)
+        return torch.cat(inputs, 1) @ self.weight[list(views)]
 
 
 def _sized(plan: Plan, width: int, lengths: Mapping[str, int], tasks: Mapping[str, TaskSpec]) -> tuple[Sizes, dict[str, list[int]]]:

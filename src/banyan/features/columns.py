@@ -17,6 +17,7 @@ from banyan.types import Array
 ID = "id"  # the name of an entity's own id among its category features
 TIME_PARTS = 7
 DAY = 86_400_000_000  # microseconds
+LARGEST = 1e100  # numbers beyond count as this one: their squares must still be numbers
 
 
 @dataclass
@@ -32,8 +33,9 @@ class Number:
 
     def standard(self, values: Array) -> tuple[Array, Array]:
         """((n,) float32 standardised in [-8, 8], 0 where missing; (n,) int32 rows of the bins)."""
-        x = _signed_log(values) if self.log else values.astype(np.float64)
-        known = np.isfinite(x)
+        known = np.isfinite(values)
+        x = np.clip(values.astype(np.float64), -LARGEST, LARGEST)
+        x = _signed_log(x) if self.log else x
         bins = np.searchsorted(np.asarray(self.edges), np.where(known, x, 0.0), side="right")
         z = np.clip((np.where(known, x, self.mean) - self.mean) / self.scale, -8, 8)
         return z.astype(np.float32), (bins + self.offset).astype(np.int32)
@@ -140,7 +142,7 @@ def _entries(name: str, key: str, vectors: pl.Series) -> int:
 
 def _number(name: str, series: pl.Series, bins: int) -> Number:
     x = series.cast(pl.Float64).to_numpy()
-    x = x[np.isfinite(x)]
+    x = np.clip(x[np.isfinite(x)], -LARGEST, LARGEST)
     if not len(x):
         return Number(name, False, 0.0, 1.0, [])
     log = _long_tailed(x)

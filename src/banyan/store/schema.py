@@ -251,6 +251,7 @@ class ModelSpec(_Strict):
     balancing: str | dict[str, Any] = "fixed"
     history: str | dict[str, Any] | None = "target"
     cross: str | dict[str, Any] | None = None
+    wide: bool = True  # a linear path from a row's numbers and pair features to each task, past the experts
     encoders: dict[str, str | dict[str, Any]] = Field(default_factory=dict)  # feature kind -> encoder part
     length: int = Field(default=50, ge=1)  # L: newest events of a history
     behaviours: Names | None = None  # behaviours that a history holds; all unless given
@@ -297,6 +298,7 @@ class Training(_Strict):
     seconds: float | None = Field(default=None, gt=0)  # most wall time
     bf16: bool | None = None  # None: where the processor has it
     mix: Literal["sqrt", "equal", "rows"] = "sqrt"  # share of a table in a step: rows^0.5, 1 or rows
+    passes: float = Field(default=4.0, ge=1)  # most readings of a small table while the largest is read once
     weights: Literal["constant", "linear", "progress"] = "constant"  # task weights over time
     final_weights: dict[str, float] = Field(default_factory=dict)  # linear: each task's weight at the end
     threads: int | None = Field(default=None, ge=1)

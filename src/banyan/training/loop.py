@@ -3,10 +3,12 @@
 It asks parts for verbs and knows none by name.
 """
 
+import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -21,7 +23,9 @@ from banyan.errors import BanyanError
 from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.store.schema import TaskSpec, Training
-from banyan.training import checkpoint
+from banyan.training import checkpoint, dense
+from banyan.training.interrupt import Interrupt
+from banyan.training.journal import Entry, Journal
 from banyan.training.optim import LazyAdam
 from banyan.training.picks import Dealt, Picker, ahead
 from banyan.training.reach import shared_tensors
@@ -29,7 +33,9 @@ from banyan.training.schedule import TableMix, TaskWeights, rate
 from banyan.types import TRAIN, Array, Step
 
 Figures = dict[str, dict[str, float]]  # task -> metric -> value
+ADVICE = "Lower training.lr or training.clip, or look for extreme numbers with `banyan check`."
 LOG_EVERY = 20  # steps
+WRITING = 0.1  # most of the time that goes into checkpoints
 
 
 @runtime_checkable
@@ -70,7 +76,7 @@ class Budget:
 def budget(feeder: Feeder, tasks: Mapping[str, TaskSpec], options: Training) -> Budget:
     """The mix of tables in a step, and the steps in which the largest table is read once."""
     sizes = {name: len(rows) for name, rows in training_rows(feeder, tasks).items()}
-    mix = TableMix(sizes, options.batch, options.mix)
+    mix = TableMix(sizes, options.batch, options.mix, options.passes)
     steps = mix.steps(max(sizes, key=lambda name: sizes[name]))
     return Budget(dict(zip(mix.names, mix.shares.tolist(), strict=True)), min(steps, options.steps or steps))
 
@@ -112,7 +118,10 @@ class Fit:
         depth: int = 2,
         log_every: int = LOG_EVERY,
     ) -> None:
-        """`folder`: where checkpoints and `history.jsonl` go; a run found there is resumed. `given`: shares and steps of another run."""
+        """`folder`: where checkpoints and `history.jsonl` go; a run found there is resumed. `given`: shares and steps of another run.
+
+        `depth`: steps assembled ahead by a thread, 0 for none. `log_every`: steps between lines of the history.
+        """
         self.network, self.feeder, self.tasks, self.options = network.to(device), feeder, dict(tasks), options
         self.evaluate, self.folder, self.watch, self.depth, self.log_every = evaluate, folder, watch, depth, log_every
         self.device, self.checkpoint_seconds = torch.device(device), checkpoint_seconds
@@ -120,29 +129,42 @@ class Fit:
         self.total = self.budget.steps * options.epochs
         self.balancer: Balancer = parts.build("balancing", balancing, network.sizes.views).to(device)
         self.dense = [p for p in network.parameters() if p.requires_grad]
-        self.optimiser = _adamw(self.dense, list(self.balancer.parameters()), options)
+        self.optimiser = dense.adamw(self.dense, list(self.balancer.parameters()), options.lr, options.weight_decay)
         self.table = LazyAdam(network.embeddings.weight)
         rows = training_rows(feeder, tasks)
-        mix = TableMix({name: len(r) for name, r in rows.items()}, max(round(sum(self.budget.shares[name] for name in rows)), 1), options.mix)
+        mix = TableMix({name: len(r) for name, r in rows.items()}, max(round(sum(self.budget.shares[name] for name in rows)), 1), options.mix, options.passes)
         self.picker = Picker(rows, mix, options.seed)
-        self.weights = TaskWeights({t: s.weight for t, s in tasks.items()}, over_time=options.weights, final={t: w for t, w in options.final_weights.items() if t in tasks})
+        final = {t: w for t, w in options.final_weights.items() if t in tasks}
+        self.weights = TaskWeights({t: s.weight for t, s in tasks.items()}, over_time=options.weights, final=final)
         self.names = [name if len(views) == 1 else f"{name}/{i}" for name, views in network.views.items() for i in range(len(views))]
         self.of_view = [name for name, views in network.views.items() for _ in views]
-        self.record, self.best = Record(), dict[str, Tensor]()
+        self.record, self.journal = Record(), Journal(folder / "history.jsonl" if folder else None)
+        self.best: dict[str, Tensor] = {}  # without a folder; else in the file that `best_file` names, written once an improvement
+        self.best_file: dict[str, str] = {}
         self.reached: dict[tuple[int, ...], list[int]] = {}
-        self.history: list[dict[str, Any]] = []
         self.bf16 = _bf16(options.bf16, self.device)
-        self._dealt: Dealt | None = None
+        self._picked: dict[str, Any] = self.picker.state()
+        self._balancing = parts.spec(balancing)
         self._began, self._factor = (time.perf_counter(), time.process_time()), 1.0
-        self._sums, self._counts = torch.zeros(network.sizes.views), torch.zeros(network.sizes.views)
+        self._sums, self._counts = np.zeros(network.sizes.views), np.zeros(network.sizes.views)
+
+    @property
+    def history(self) -> list[Entry]:
+        """Every loss, weight and metric so far, in the order of the steps."""
+        return self.journal.entries
 
     def run(self) -> Record:
-        """Train to the end, or to the wall-time limit; leaves the best epoch's weights in the network."""
+        """Train to the end, or to the wall-time limit; leaves the best epoch's weights in the network.
+
+        Ctrl-C ends the step in hand, saves and raises KeyboardInterrupt. A loss or a gradient that is not finite raises BanyanError and
+        leaves the last checkpoint as it was. A run that its limit of seconds had stopped goes on under a higher one.
+        """
         threads = torch.get_num_threads()
         if self.options.threads:
             torch.set_num_threads(self.options.threads)
         try:
             if not self._resume():
+                self.journal.rewind(0)
                 torch.manual_seed(self.options.seed)
             self._began = time.perf_counter() - self.record.seconds, time.process_time() - self.record.cpu_seconds
             if not self.record.stopped:
@@ -150,7 +172,6 @@ class Fit:
             self._restore_best()
         finally:
             torch.set_num_threads(threads)
-        self._save()
         return self.record
 
     def _clock(self) -> tuple[float, float]:
@@ -158,20 +179,29 @@ class Fit:
         return time.perf_counter() - self._began[0], time.process_time() - self._began[1]
 
     def _steps(self) -> None:
-        saved = time.perf_counter()
-        for dealt in ahead(self.picker, self._make, self.record.steps, self.total, self.depth):
-            self._step(dealt)
-            if self.record.steps % self.budget.steps == 0 and self._end_epoch():
-                break
-            if self.options.seconds and self._clock()[0] > self.options.seconds:
-                self.record.stopped = f"after {self.options.seconds:g} seconds"
-                self._end_epoch()
-                break
-            if self.folder and time.perf_counter() - saved >= self.checkpoint_seconds:
-                self._save(dealt)
-                saved = time.perf_counter()
-        self.record.stopped = self.record.stopped or f"after {self.options.epochs} epochs"
-        self.record.seconds, self.record.cpu_seconds = self._clock()
+        saved, wait = time.perf_counter(), self.checkpoint_seconds
+        with Interrupt() as interrupt, closing(ahead(self.picker, self._make, self.record.steps, self.total, self.depth)) as steps:
+            for dealt in steps:
+                self._step(dealt)
+                if (self.record.steps % self.budget.steps == 0 or self._late()) and self._end_epoch():
+                    return
+                if interrupt.asked:
+                    self._save()
+                    raise KeyboardInterrupt(f"Stopped after step {self.record.steps} of {self.total}. {self._whereabouts()}")
+                if self.folder and time.perf_counter() - saved >= wait:
+                    began = time.perf_counter()
+                    self._save()
+                    saved = time.perf_counter()
+                    wait = max(self.checkpoint_seconds, (saved - began) / WRITING)
+
+    def _late(self) -> bool:
+        return self.options.seconds is not None and self._clock()[0] > self.options.seconds
+
+    def _whereabouts(self) -> str:
+        """How to go on after a stop."""
+        if self.folder is None:
+            return "Nothing was kept, since the run has no folder."
+        return f"Start the same command again to go on from the last checkpoint in {self.folder}."
 
     def _make(self, picks: dict[str, Array], rng: np.random.Generator) -> Step:
         return self.feeder.step(picks, rng, list(self.tasks))
@@ -182,19 +212,21 @@ class Fit:
         self.optimiser.zero_grad(set_to_none=True)
         self._rate(dealt.number)
         leaf, losses, present = self._losses(step)
+        found = losses.tolist()  # waits for a GPU, so that no step goes on from a loss that is none
+        self._refuse(found, present, dealt.number)
         weighted = losses * self._task_weights(present, dealt.number)
         weights = self.balancer.backward(weighted, present, self._shared(weighted, present, leaf))
         penalty = self.network.sharing.penalty()
         if penalty.requires_grad:
             penalty.backward()
-        self._move(step, leaf)
+        self._move(step, leaf, present, dealt.number)
         if self.balancer.looks_back:
             with torch.no_grad():
                 _, after, _ = self._losses(step)
             self.balancer.after(after * self._task_weights(present, dealt.number), present)
-        self.record.steps, self._dealt = dealt.number + 1, dealt
+        self.record.steps, self._picked = dealt.number + 1, dealt.state
         self.record.rows += sum(b.rows for b in step.batches)
-        self._log(dealt.number, losses.detach(), weights, present)
+        self._log(dealt.number, found, weights, present)
 
     def _losses(self, step: Step) -> tuple[Tensor, Tensor, list[int]]:
         leaf = self.network.embeddings.leaf(step.distinct)
@@ -212,9 +244,11 @@ class Fit:
             self.reached[key] = [places[id(t)] for t in shared_tensors(losses, tensors)]
         return [tensors[i] for i in self.reached[key]]
 
-    def _move(self, step: Step, leaf: Tensor) -> None:
-        moved = [*self.dense, leaf]
-        nn.utils.clip_grad_norm_(moved, self.options.clip)
+    def _move(self, step: Step, leaf: Tensor, present: Sequence[int], number: int) -> None:
+        norm = float(nn.utils.clip_grad_norm_([*self.dense, leaf], self.options.clip))
+        if not math.isfinite(norm):
+            names = ", ".join(self.names[view] for view in present)
+            raise BanyanError(f"The gradient of {names} has the length {norm} at step {number + 1}. {ADVICE} {self._whereabouts()}")
         self.optimiser.step()
         self.table.step(step.distinct, leaf, (self.options.embedding_lr or self.options.lr) * self._factor)
 
@@ -227,28 +261,24 @@ class Fit:
         weights = self.weights.at(number, self.total)
         return torch.tensor([weights[self.of_view[view]] for view in present], device=self.device)
 
-    def _log(self, number: int, losses: Tensor, weights: Tensor, present: Sequence[int]) -> None:
-        where = torch.tensor(list(present))
-        self._sums[where] += losses.cpu()
-        self._counts[where] += 1
+    def _log(self, number: int, losses: Sequence[float], weights: Tensor, present: Sequence[int]) -> None:
+        views = list(present)
+        self._sums[views] += losses
+        self._counts[views] += 1
         if (number + 1) % self.log_every and number + 1 != self.total:
             return
-        means = (self._sums / self._counts.clamp(min=1)).tolist()
-        shown = {self.names[v]: means[v] for v in range(len(means)) if self._counts[v] > 0}
-        self._refuse(shown, number)
+        shown = {self.names[v]: float(self._sums[v] / self._counts[v]) for v in np.flatnonzero(self._counts)}
         given = {self.names[v]: w for v, w in zip(present, weights.tolist(), strict=True)}
-        self.history.append({"step": number + 1, "loss": shown, "weight": given, "lr": self.options.lr * self._factor})
-        self._sums.zero_()
-        self._counts.zero_()
+        self.journal.add({"step": number + 1, "loss": shown, "weight": given, "lr": self.options.lr * self._factor})
+        self._sums[:], self._counts[:] = 0, 0
         if self.watch:
             pace = self.record.rows / max(self._clock()[0], 1e-9)
             self.watch.step(number // self.budget.steps, number + 1, self.total, shown, pace)
 
-    def _refuse(self, losses: Mapping[str, float], number: int) -> None:
-        for name, value in losses.items():
+    def _refuse(self, losses: Sequence[float], present: Sequence[int], number: int) -> None:
+        for value, view in zip(losses, present, strict=True):
             if not math.isfinite(value):
-                advice = "Lower training.lr or training.clip, or look for extreme numbers with `banyan check`."
-                raise BanyanError(f"The loss of {name} is {value} at step {number + 1}. {advice}")
+                raise BanyanError(f"The loss of {self.names[view]} is {value} at step {number + 1}. {ADVICE} {self._whereabouts()}")
 
     def _end_epoch(self) -> bool:
         """Validate; True when it is time to stop."""
@@ -258,22 +288,27 @@ class Fit:
         better = score > self.record.best_score
         if better:
             self.record.best_score, self.record.best_epoch, self.record.stale = score, epoch, 0
-            self.best = {key: t.detach().clone() for key, t in self.network.state_dict().items()}
+            self._keep_best()
         else:
             self.record.stale += 1
         entry = {"epoch": epoch, "step": self.record.steps, "score": score, "valid": figures}
         self.record.epochs.append(entry)
-        self.history.append(entry)
+        self.journal.add(entry)
         self.weights.epoch({t: self._signed(t, f) for t, f in figures.items()})
         self.balancer.epoch()
         if self.watch:
             self.watch.epoch(epoch, figures, score, better)
-        if self.record.stale >= self.options.patience:
-            self.record.stopped = f"early, no better validation score for {self.options.patience} epochs"
-        self.record.seconds, self.record.cpu_seconds = self._clock()
-        if self.folder:
-            self._save(self._dealt)
+        self.record.stopped = self._stopped()
+        self._save()
         return bool(self.record.stopped)
+
+    def _stopped(self) -> str:
+        """Why the run is over, or nothing."""
+        if self.record.stale >= self.options.patience:
+            return f"early, no better validation score for {self.options.patience} epochs"
+        if self.record.steps >= self.total:
+            return f"after {self.options.epochs} epochs"
+        return f"after {self.options.seconds:g} seconds" if self.options.seconds is not None and self._late() else ""
 
     def _signed(self, task: str, figures: Mapping[str, float]) -> float:
         part = self.network.task(task)
@@ -281,90 +316,107 @@ class Fit:
         return value if part.rising else -value
 
     def _score(self, figures: Figures) -> float:
-        """Weighted mean over tasks of the relative gain of each one's first metric over its value after the first epoch."""
+        """Weighted mean over tasks of the relative gain of each one's first metric over its value after the first epoch.
+
+        A gain counts for at most 1 either way, so that no task's explosion decides for all.
+        """
         gains, weights = [], []
         for task, each in figures.items():
             value = self._signed(task, each)
             if math.isfinite(value):
                 first = self.record.first.setdefault(task, value)
-                gains.append((value - first) / max(abs(first), 1e-6))
+                gains.append(max(-1.0, min(1.0, (value - first) / max(abs(first), 1e-6))))
                 weights.append(self.tasks[task].weight)
         return float(np.average(gains, weights=weights)) if gains else -float(len(self.record.epochs))
 
+    def _keep_best(self) -> None:
+        """Without an `evaluate` the last weights are the best, and nothing is copied."""
+        if self.evaluate and self.folder:
+            self.best_file = checkpoint.write(self.folder / f"best-{self.record.steps:09d}.safetensors", self.network.state_dict())
+        elif self.evaluate:
+            self.best = {key: t.detach().clone() for key, t in self.network.state_dict().items()}
+
     def _restore_best(self) -> None:
-        if self.best:
+        if self.folder and self.best_file:
+            self.network.load_state_dict(checkpoint.read(self.folder, self.best_file))
+        elif self.best:
             self.network.load_state_dict(self.best)
 
-    def _save(self, dealt: Dealt | None = None) -> None:
+    def _save(self) -> None:
+        self.record.seconds, self.record.cpu_seconds = self._clock()
         if self.folder is None:
             return
-        dealt = dealt or self._dealt
-        if dealt is None:
-            return
-        self.record.seconds, self.record.cpu_seconds = self._clock()
         tensors = {
             **checkpoint.pack("network", self.network.state_dict()),
             **checkpoint.pack("table", self.table.state()),
-            **checkpoint.pack("balancer", dict(self.balancer.state_dict())),
-            **checkpoint.pack("best", self.best),
-            **checkpoint.pack("optimiser", _flat(self.optimiser)),
-            **checkpoint.pack("log", {"sums": self._sums, "counts": self._counts}),
+            **checkpoint.pack("balancer", self.balancer.state_dict()),
+            **checkpoint.pack("optimiser", dense.state(self.optimiser)),
+            **checkpoint.pack("log", {"sums": torch.from_numpy(self._sums), "counts": torch.from_numpy(self._counts)}),
             "rng": torch.get_rng_state(),
         }
         if self.device.type == "cuda":
             tensors["rng_cuda"] = torch.cuda.get_rng_state(self.device)
-        facts = {"record": asdict(self.record), "picker": dealt.state, "weights": self.weights.state(), "history": self.history, "options": self._identity()}
-        checkpoint.save(self.folder, self.record.steps, tensors, facts)
-        lines = "".join(json.dumps(line) + "\n" for line in self.history)
-        (self.folder / "history.jsonl").write_text(lines, encoding="utf-8")
+        facts = {
+            "record": asdict(self.record),
+            "picker": self._picked,
+            "weights": self.weights.state(),
+            "history": self.journal.sync(),
+            "best": self.best_file,
+            "options": self._identity(),
+        }
+        checkpoint.save(self.folder, tensors, facts, keep=self.best_file.values())
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a run to be resumed."""
-        options = self.options.model_dump(mode="json", exclude={"seconds", "threads"})
-        tasks = {t: s.model_dump(mode="json") for t, s in self.tasks.items()}
-        return {"training": options, "tasks": tasks, "shares": self.budget.shares, "steps": self.budget.steps}
+        shapes = {key: [str(t.dtype), *t.shape] for key, t in self.network.state_dict().items()}
+        same = {
+            "training": self.options.model_dump(mode="json", exclude={"seconds", "threads"}),
+            "tasks": {t: s.model_dump(mode="json") for t, s in self.tasks.items()},
+            "balancing": {"part": self._balancing[0], **self._balancing[1]},
+            "rows": {name: len(rows) for name, rows in self.picker.rows.items()},
+            "rows a step": self.budget.shares,
+            "steps": self.budget.steps,
+            "network": hashlib.sha256(json.dumps(shapes).encode()).hexdigest(),
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(same))
+        return plain
 
     def _resume(self) -> bool:
         found = checkpoint.newest(self.folder) if self.folder else None
         if found is None:
             return False
-        _, tensors, facts = found
-        if facts["options"] != json.loads(json.dumps(self._identity())):
-            raise BanyanError(f"{self.folder}: holds a run with other options; give another folder, or delete this one to begin again.")
+        tensors, facts = found
+        if differing := "; ".join(_differences(facts["options"], self._identity())):
+            raise BanyanError(f"{self.folder}: holds a run with other options ({differing}); give another folder, or delete this one to begin again.")
         self.network.load_state_dict(checkpoint.unpack("network", tensors))
         self.table.load(checkpoint.unpack("table", tensors))
         self.balancer.load_state_dict(checkpoint.unpack("balancer", tensors))
-        self.best = checkpoint.unpack("best", tensors)
-        _unflat(self.optimiser, checkpoint.unpack("optimiser", tensors))
-        self._sums, self._counts = tensors["log/sums"].clone(), tensors["log/counts"].clone()
-        self.record = Record(**facts["record"])
+        dense.load(self.optimiser, checkpoint.unpack("optimiser", tensors))
+        self._sums[:], self._counts[:] = tensors["log/sums"].numpy(), tensors["log/counts"].numpy()
+        self.record, self.best_file = Record(**facts["record"]), facts["best"]
         self.picker.load(facts["picker"])
+        self._picked = self.picker.state()
         self.weights.load(facts["weights"])
-        self.history = facts["history"]
+        self.journal.rewind(facts["history"])
         torch.set_rng_state(tensors["rng"])
         if "rng_cuda" in tensors:
             torch.cuda.set_rng_state(tensors["rng_cuda"], self.device)
+        self.record.stopped = "" if self._has_more_time() else self.record.stopped
         return True
 
-
-def _adamw(dense: list[nn.Parameter], own: list[nn.Parameter], options: Training) -> torch.optim.AdamW:
-    groups: list[dict[str, Any]] = [{"params": dense}]
-    if own:
-        groups.append({"params": own, "weight_decay": 0.0})
-    return torch.optim.AdamW(groups, lr=options.lr, weight_decay=options.weight_decay, fused=True)
+    def _has_more_time(self) -> bool:
+        """Whether what ended the run found in the folder, if anything, was a limit of seconds that has been raised since."""
+        more = self.options.seconds is None or self.options.seconds > self.record.seconds
+        return more and self.record.steps < self.total and self.record.stale < self.options.patience
 
 
-def _flat(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    return {f"{i}/{key}": value for i, state in optimiser.state_dict()["state"].items() for key, value in state.items()}
-
-
-def _unflat(optimiser: torch.optim.Optimizer, flat: dict[str, Tensor]) -> None:
-    whole = optimiser.state_dict()
-    whole["state"] = {}
-    for key, value in flat.items():
-        number, name = key.split("/")
-        whole["state"].setdefault(int(number), {})[name] = value
-    optimiser.load_state_dict(whole)
+def _differences(was: Any, now: Any, where: str = "") -> Iterator[str]:
+    """A phrase for each value that is not what it was."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in sorted({*was, *now}):
+            yield from _differences(was.get(key), now.get(key), f"{where}.{key}" if where else key)
+    elif was != now:
+        yield f"{where} is another one" if where == "network" else f"{where} was {was!r} and is {now!r}"
 
 
 def _bf16(wanted: bool | None, device: torch.device) -> bool:

@@ -42,13 +42,16 @@ class TableMix:
 
     A table's share of the batch is rows^0.5, 1 or rows, normalised. The total is the batch size in every step, by largest remainders,
     and a remainder is carried: what one step's rounding withholds from a table, a later step pays, so its sum over steps is exact
-    to within a row or so.
+    to within a row or so. While the largest table is read once, no other is read more than `passes` times.
     So a table whose share is less than one row is absent from most steps and gives one row in some. No table gives more rows to a
     step than it has; what that frees goes to the others. Nothing is drawn at random.
     """
 
-    def __init__(self, rows: Mapping[str, int], batch: int, mix: Mix = "sqrt") -> None:
-        """`rows`: rows of each table, `batch`: rows of a step. Raises ConfigError for a table without rows or a batch below 1."""
+    def __init__(self, rows: Mapping[str, int], batch: int, mix: Mix = "sqrt", passes: float = math.inf) -> None:
+        """`rows`: rows of each table, `batch`: rows of a step, `passes`: most readings of a table while the largest is read once.
+
+        Raises ConfigError for a table without rows or a batch below 1.
+        """
         empty = [name for name, count in rows.items() if count < 1]
         if empty or not rows:
             raise ConfigError(f"samples {', '.join(empty) or '(none)'}: a table that trains needs at least one training row.")
@@ -56,7 +59,10 @@ class TableMix:
             raise ConfigError(f"training.batch is {batch}; a step needs at least one row.")
         self.names = list(rows)
         self.rows: Array = np.array([rows[name] for name in self.names], np.int64)
-        self.shares = _capped(self.rows.astype(np.float64) ** _POWER[mix], self.rows, batch)
+        wanted = self.rows.astype(np.float64) ** _POWER[mix]
+        largest = int(np.argmax(self.rows))
+        wanted = np.minimum(wanted, passes * self.rows * (wanted[largest] / self.rows[largest]))
+        self.shares = _capped(wanted, self.rows, batch)
         self.total = round(float(self.shares.sum()))  # of a step: the batch, or all rows where there are fewer
         self._due: Array = np.zeros(len(self.names))  # rows earned and not given yet
 
