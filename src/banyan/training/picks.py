@@ -3,7 +3,7 @@
 import queue
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ class Dealt:
     state: dict[str, Any]
 
 
-def ahead(picker: Picker, make: Callable[[dict[str, Array], np.random.Generator], Step], first: int, last: int, depth: int = 2) -> Iterator[Dealt]:
+def ahead(picker: Picker, make: Callable[[dict[str, Array], np.random.Generator], Step], first: int, last: int, depth: int = 2) -> Generator[Dealt, None, None]:
     """Steps `first` to `last` - 1, assembled by a thread up to `depth` ahead; 0 assembles in the caller's own thread.
 
     Each step's randomness comes from (seed, number of the step) alone, so that it does not matter who makes it and when.
@@ -79,7 +79,7 @@ def ahead(picker: Picker, make: Callable[[dict[str, Array], np.random.Generator]
     yield from _threaded(one, first, last, depth)
 
 
-def _threaded(one: Callable[[int], Dealt], first: int, last: int, depth: int) -> Iterator[Dealt]:
+def _threaded(one: Callable[[int], Dealt], first: int, last: int, depth: int) -> Generator[Dealt, None, None]:
     waiting: queue.Queue[Dealt | BaseException] = queue.Queue(depth)
     stop = threading.Event()
 

@@ -1,0 +1,70 @@
+"""The history of a run: one JSON line an entry, in a file that only grows."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from banyan.errors import BanyanError
+from banyan.training import checkpoint
+
+Entry = dict[str, Any]
+
+
+class Journal:
+    """Entries in memory and, given a path, on disk as they come. A checkpoint keeps the file's length; a resumed run cuts off what is beyond it.
+
+    So a kill in the middle of a line costs nothing, and no entry is written twice. A number that is not finite is `null` on disk
+    (JSON has no other word) and nan when it is read back; no entry holds a null of its own.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self.entries: list[Entry] = []
+        self.length = 0  # bytes
+
+    def add(self, entry: Entry) -> None:
+        """Append one entry."""
+        self.entries.append(entry)
+        if self.path:
+            line = json.dumps(_finite(entry), allow_nan=False, ensure_ascii=False).encode() + b"\n"
+            with self.path.open("ab") as file:
+                file.write(line)
+            self.length += len(line)
+
+    def sync(self) -> int:
+        """Have the disk hold all entries; returns the file's length in bytes."""
+        if self.path:
+            checkpoint.sync(self.path)
+        return self.length
+
+    def rewind(self, length: int) -> None:
+        """Begin with the first `length` bytes of the file. Raises BanyanError where it has fewer, or other lines."""
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if not self.path.exists():
+            self.path.touch()
+        with self.path.open("r+b") as file:
+            begun = file.read(length)
+            if file.read(1):
+                file.truncate(length)
+        try:
+            self.entries = [_read(json.loads(line)) for line in begun.splitlines()]
+        except ValueError as error:
+            raise BanyanError(f"{self.path}: {error}; the run was not started here, or the file was changed.") from error
+        if len(begun) < length:
+            raise BanyanError(f"{self.path}: has {len(begun)} bytes, its checkpoint counts {length}; the file was changed or removed since. Begin again.")
+        self.length = length
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _read(each) for key, each in value.items()}
+    return math.nan if value is None else value
