@@ -78,7 +78,7 @@ EVERY_KIND: dict[str, Any] = {
 
 
 def every_kind(seed: int = 3) -> dict[str, pl.DataFrame]:
-    """The shop's tables. Times are whole hours, so that rows and events often meet; some ids are named by no event."""
+    """The shop's tables. Times are whole hours, so that rows and events often meet; some ids are named by no event, the last item by nothing."""
     rng = np.random.default_rng(seed)
 
     def hours(count: int) -> pl.Series:
@@ -122,7 +122,7 @@ def every_kind(seed: int = 3) -> dict[str, pl.DataFrame]:
         "shown": pl.DataFrame(
             {
                 "who": pl.Series(ids("u", SHOWN, USERS)).scatter([3], None),
-                "what": pl.Series(ids("i", SHOWN, ITEMS)).scatter([4], None),
+                "what": pl.Series(ids("i", SHOWN, ITEMS - 1)).scatter([4], None),
                 "at": hours(SHOWN),
                 "page": rng.choice(["home", None], SHOWN).tolist(),
                 "liked": pl.Series(rng.integers(0, 2, SHOWN)).scatter([5, 6], None),
@@ -137,7 +137,7 @@ def every_kind(seed: int = 3) -> dict[str, pl.DataFrame]:
         "judged": pl.DataFrame(
             {
                 "term": pl.Series(ids("t", JUDGED, 4)).scatter([2], None),
-                "what": ids("i", JUDGED, ITEMS),
+                "what": ids("i", JUDGED, ITEMS - 1),
                 "at": hours(JUDGED),
                 "grade": rng.integers(0, 4, JUDGED),
                 "length": rng.normal(size=JUDGED),

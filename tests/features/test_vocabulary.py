@@ -1,5 +1,7 @@
 """Promises of vocabularies."""
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 from hypothesis import given
@@ -33,7 +35,7 @@ def test_the_order_of_rows_and_ties_do_not_change_a_vocabulary(words: list[str |
     assert one.values == other.values
     counts = [words.count(value) for value in one.values]
     assert counts == sorted(counts, reverse=True)
-    assert all(a > b or one.values[i] < one.values[i + 1] for i, (a, b) in enumerate(zip(counts, counts[1:], strict=False)))
+    assert all(a > b or one.values[i] < one.values[i + 1] for i, (a, b) in enumerate(pairwise(counts)))
 
 
 @given(WORDS, st.integers(0, 99))

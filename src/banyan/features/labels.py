@@ -111,7 +111,7 @@ def _natural(text: str) -> tuple[float, str]:
 def _tags(task: str, columns: Sequence[str], table: SampleTable, weight: Array, target: Target | None) -> tuple[Labels, Target]:
     if len(columns) > 1:
         value, seen = _floats(columns, table)
-        _in_range(task, 0, 1, columns, table, value, seen)
+        _in_range(task, 0.0, 1.0, columns, table, value, seen)
         some = np.asarray(seen.any(1))
         return Labels(value, some[:, None]), target or Target(tuple(columns), tuple(columns), _shares(value, some, weight))
     lists = table.labels[columns[0]]

@@ -1,0 +1,164 @@
+"""Promises of the network: every kind of task through every history, cross and encoder option; finite, repeatable, saved and loaded exactly."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from banyan import parts
+from banyan.errors import ConfigError
+from banyan.features.build import Data, build, task_options
+from banyan.features.step import Feeder
+from banyan.model import Network
+from banyan.store.schema import ModelSpec
+from banyan.store.shop import Shop
+from banyan.types import Step
+
+Opened, Tables = Callable[..., Shop], Callable[..., dict[str, pl.DataFrame]]
+CHOICES: list[Mapping[str, Any]] = [
+    *({"history": part} for part in (*parts.names("history"), None)),
+    *({"cross": part} for part in parts.names("cross")),
+    {"compress": {"item": 2, "history": 2, "context": 1}, "cross": "dcn"},
+    {"encoders": {"number": {"part": "numeric", "hidden": 4}, "text": {"part": "text", "hidden": 0}, "vector": {"part": "vector", "hidden": 3}}},
+    {"encoders": {"category": {"part": "categorical", "dropout": 0.3}, "tags": {"part": "tags", "dropout": 0.3}, "time": {"part": "time", "hidden": 0}}},
+]
+
+
+@pytest.fixture(scope="module")
+def data(shop: Shop) -> Data:
+    return build(shop)
+
+
+@pytest.fixture(scope="module")
+def feeder(data: Data, shop: Shop) -> Feeder:
+    return Feeder(data, {task: task_options(shop.store, task) for task in shop.store.tasks}, 0.1)
+
+
+@pytest.fixture(scope="module")
+def everything(data: Data, feeder: Feeder) -> Step:
+    """A training step over rows of every table."""
+    return feeder.step({name: table.rows(0)[:24] for name, table in data.tables.items()}, np.random.default_rng(0))
+
+
+def made(shop: Shop, data: Data, seed: int = 0, **model: Any) -> Network:
+    torch.manual_seed(seed)
+    return Network(data.plan, ModelSpec(**{**shop.store.model.model_dump(exclude_defaults=True), **model}), shop.store.tasks)
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+def test_every_kind_of_task_learns_through_every_part(choice: Mapping[str, Any], shop: Shop, data: Data, everything: Step) -> None:
+    network = made(shop, data, **choice)
+    leaf = network.embeddings.leaf(everything.distinct)
+    raw = network(everything, leaf)
+    losses, present = network.losses(everything, raw)
+    assert set(raw) == set(shop.store.tasks)
+    assert len(present) == len(set(present)) == sum(len(views) for views in network.views.values())
+    assert torch.isfinite(losses).all()
+    assert (losses >= 0).all()
+    losses.sum().backward()
+    assert leaf.grad is not None
+    assert torch.isfinite(leaf.grad).all()
+    assert leaf.grad.abs().sum() > 0
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
+
+
+@pytest.mark.parametrize("history", [*parts.names("history"), None])
+def test_rows_that_name_nothing_get_finite_answers(history: str | None, shop: Shop, data: Data, feeder: Feeder) -> None:
+    """Some rows of `shown` have no user, some no item, some items no features; row 0 of each entity stands for them."""
+    network = made(shop, data, history=history).eval()
+    table = data.tables["shown"]
+    rows = np.flatnonzero((table.entities["user"] == 0) | (table.entities["item"] == 0) | (table.entities["item"] == 1))
+    assert len(rows) >= 3
+    with torch.no_grad():
+        for task, answer in network(feeder.step({"shown": rows})).items():
+            assert torch.isfinite(network.task(task).predict(answer)).all()
+
+
+def test_the_same_seed_makes_the_same_network(shop: Shop, data: Data, everything: Step) -> None:
+    one, two, other = (made(shop, data, seed) for seed in (0, 0, 1))
+    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
+    assert not torch.equal(one.embeddings.weight, other.embeddings.weight)
+    answers = [network.eval()(everything) for network in (one, two)]
+    assert all(torch.equal(answers[0][task], answers[1][task]) for task in answers[0])
+
+
+def test_a_network_is_saved_and_loaded_exactly(shop: Shop, data: Data, everything: Step, tmp_path: Path) -> None:
+    one, other = made(shop, data, 0).eval(), made(shop, data, 1).eval()
+    save_file(one.state_dict(), tmp_path / "weights.safetensors")
+    other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    with torch.no_grad():
+        before, after = one(everything), other(everything)
+    assert all(torch.equal(before[task], after[task]) for task in before)
+
+
+def test_the_embedding_table_is_no_parameter(shop: Shop, data: Data) -> None:
+    network = made(shop, data)
+    assert "embeddings.weight" in network.state_dict()
+    assert not any(len(p) == data.plan.rows for _, p in network.named_parameters())
+
+
+def test_a_task_alone_has_its_own_views_only(shop: Shop, data: Data, feeder: Feeder) -> None:
+    torch.manual_seed(0)
+    network = Network(data.plan, shop.store.model, {"bought": shop.store.tasks["bought"]})
+    assert network.views == {"bought": [0, 1]}
+    assert network.sizes.parents == (None, 0)
+    step = feeder.step({"viewed": data.tables["viewed"].rows(0)[:10]}, tasks=["bought"])
+    losses, present = network.losses(step, network(step))
+    assert present == [0, 1]
+    assert torch.isfinite(losses).all()
+
+
+def test_a_slot_that_is_not_there_cannot_be_compressed(shop: Shop, data: Data) -> None:
+    with pytest.raises(ConfigError, match="no slot 'itm'"):
+        made(shop, data, compress={"itm": 1})
+
+
+def test_an_encoder_that_does_not_fit_its_feature_is_refused(shop: Shop, data: Data, everything: Step) -> None:
+    with pytest.raises(ConfigError, match=r"model\.encoders"):
+        made(shop, data, encoders={"category": "numeric"})(everything)
+
+
+def test_names_may_be_words_of_the_house(opened: Opened, described: Callable[[], dict[str, Any]], tables: Tables) -> None:
+    """A tags feature called `items` and a task called `type` stand in the toy; an entity called `keys` and dots here."""
+    page = described()
+    page["entities"]["keys"] = {"id": "term"}
+    page["samples"]["judged"]["keys"] = "term"
+    page["samples"]["judged"]["features"]["a.b"] = {"kind": "tags", "column": "device"}
+    page["samples"]["shown"]["labels"] = {"liked": "liked"}
+    page["tasks"] = {"forward": page["tasks"]["grade"], "a.b": page["tasks"]["liked"]}
+    shop = opened(tables(), page)
+    data = build(shop)
+    network = made(shop, data, compress={"keys": 1})
+    feeder = Feeder(data)
+    raw = network(feeder.step({"judged": np.arange(10), "shown": np.arange(10)}))
+    assert set(raw) == {"forward", "a.b"}
+
+
+def test_pairs_reach_the_answer(shop: Shop, data: Data, feeder: Feeder) -> None:
+    network = made(shop, data).eval()
+    step = feeder.step({"judged": np.arange(20)})
+    batch = step.batches[0]
+    with torch.no_grad():
+        before = network(step)["grade"]
+        batch.pair = torch.zeros_like(batch.pair)
+        after = network(step)["grade"]
+    changed = (before != after).reshape(20, -1).any(1).numpy()
+    assert data.tables["judged"].pair is not None
+    assert np.array_equal(changed, data.tables["judged"].pair[:20].any(1))
+
+
+def test_a_store_without_a_feature_is_refused(opened: Opened, described: Callable[[], dict[str, Any]], tables: Tables) -> None:
+    page = described()
+    page["entities"] = {"query": {"id": "term", "embed_id": False}}
+    judged = {key: value for key, value in page["samples"]["judged"].items() if key not in ("features", "item", "time")}
+    page["samples"], page["tasks"], page["split"] = {"judged": judged}, {"grade": page["tasks"]["grade"]}, {"by": "user", "of": "query"}
+    del page["events"]
+    shop = opened(tables(), page)
+    with pytest.raises(ConfigError, match="nothing that a model could read"):
+        made(shop, build(shop))
