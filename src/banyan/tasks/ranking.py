@@ -15,6 +15,9 @@ from banyan.tasks._head import head, seen_mean
 from banyan.types import Array, Candidates, Target
 
 
+SWIFT = 10.0  # how much faster than other parameters the weights of side scores move
+
+
 class Ranking(Task):
     """Softmax over the candidates: score (B, K) = query(view) . item vector / temperature + weights . side scores.
 
@@ -77,7 +80,7 @@ class Ranking(Task):
     @property
     def linear(self) -> Tensor | None:
         """(F,) weights of the side scores where those alone decide; None where a layer stands beside them, or there are none."""
-        return self.side.weight if self.side is not None and self.side.bend is None else None
+        return self.side.weights if self.side is not None and self.side.bend is None else None
 
     def _weighed(self, side: Float[Tensor, "B K F"]) -> Tensor:
         if self.side is None or side.shape[2] != self.target.side:
@@ -110,13 +113,22 @@ class Ranking(Task):
 
 
 class _Side(nn.Module):
-    """(B, K, F) -> (B, K): linear weights that start at 0, and a small layer beside them."""
+    """(B, K, F) -> (B, K): linear weights that start at 0, and a small layer beside them.
+
+    The weights are `SWIFT` times their parameters: Adam moves every parameter at one pace, and a score that repeats an item a user came back for
+    wants weights far from 0 within the first hundred steps.
+    """
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(inputs))
         self.bend = nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, 1, bias=False)) if hidden else None
 
+    @property
+    def weights(self) -> Float[Tensor, " F"]:
+        """What a unit of each side score adds to a score."""
+        return SWIFT * self.weight
+
     def forward(self, side: Float[Tensor, "B K F"]) -> Float[Tensor, "B K"]:
-        straight = side @ self.weight
+        straight = side @ self.weights
         return straight if self.bend is None else straight + self.bend(side)[..., 0]
