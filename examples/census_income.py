@@ -41,7 +41,7 @@ def main(data: Path, folder: Path) -> None:
     store = banyan.load(write_store(data, folder))
     run = banyan.train(store, folder=folder / "run")
     print(run.table())
-    print(run.bundle.predict(pl.read_parquet(data / "test.parquet").head(5)))
+    print(run.bundle.predict("people", pl.read_parquet(data / "test.parquet").head(5)))
 
 
 if __name__ == "__main__":

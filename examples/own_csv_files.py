@@ -61,7 +61,7 @@ def main(folder: Path) -> None:
     run = banyan.train(store, folder=folder / "run")
     print(run.table())
     asked = pl.DataFrame({"user_id": [1, 1, 2], "item_id": [5, 6, 5], "ts": ["2026-04-01T12:00:00"] * 3})
-    print(run.bundle.predict(asked))
+    print(run.bundle.predict("viewed", asked))
 
 
 if __name__ == "__main__":
