@@ -71,8 +71,9 @@ def race(jobs: Mapping[str, Job], folder: Path, tell: Callable[[str], None]) -> 
     try:
         for name, job in jobs.items():
             contenders.append(Contender(name, job, folder))
-            contenders[-1].hear()
-            tell(f"{name} is ready")
+        for each in contenders:
+            each.hear()
+            tell(f"{each.name} is ready")
         rounds = next(iter(jobs.values())).rounds
         for number in range(rounds):
             for each in contenders if number % 2 == 0 else reversed(contenders):

@@ -60,7 +60,9 @@ def _by_frequency(ids: Array, size: int, train: int) -> Array:
 def network(plan: Plan, job: Job) -> tuple[Network, dict[str, TaskSpec]]:
     """The network of a job."""
     tasks = {task: TaskSpec(kind="binary", samples=ROWS, label=task, tower=job.tower) for task in _table.LABELS}  # type: ignore[call-arg]
-    spec = ModelSpec(width=job.width, sharing={"part": "mmoe", "experts": job.experts, "layers": job.layers}, history=None, pairs=False, statistics=False, wide=False)
+    spec = ModelSpec(
+        width=job.width, sharing={"part": "mmoe", "experts": job.experts, "layers": job.layers}, history=None, pairs=False, statistics=False, wide=False
+    )
     torch.manual_seed(job.seed)
     return Network(plan, spec, tasks), tasks
 
@@ -88,7 +90,8 @@ def main() -> None:
     made = data(table)
     net, tasks = network(made.plan, job)
     feeder = Feeder(made)
-    options = Training(epochs=1, batch=job.batch, seed=job.seed, bf16=job.bf16, threads=1)
+    # The rate stays constant, as everyone's here does: over one pass a decay would only hide how far each sample brings the model.
+    options = Training(epochs=1, decay="constant", batch=job.batch, seed=job.seed, bf16=job.bf16, threads=1)
     fit = Fit(net, feeder, tasks, options, "fixed", watch=_Rounds(turns, job), log_every=job.steps)
     turns.say(ready=True, parameters=sum(p.numel() for p in net.parameters()), rows=made.plan.rows)
     turns.begin()
