@@ -67,7 +67,7 @@ class Counted(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         indexed = func.overloadpacket.__name__ in self.INDEXED
         given = tree_iter(args[1:] if indexed else [args, kwargs])
-        made = () if func.overloadpacket.__name__.endswith("_") or indexed and func.overloadpacket.__name__ == "detach" else tree_iter(out)
+        made = () if func.overloadpacket.__name__.endswith("_") or (indexed and func.overloadpacket.__name__ == "detach") else tree_iter(out)
         self.elements += sum(t.numel() for each in (given, made) for t in each if isinstance(t, Tensor))
         return out
 

@@ -19,7 +19,7 @@ from banyan.training import checkpoint, journal
 from tests.training import toy as shop
 from tests.training.toy import Toy
 
-EPOCHS, STEPS = 12, 9
+EPOCHS, STEPS = 9, 9
 CLOCKS = {"seconds", "cpu_seconds"}
 
 
@@ -53,10 +53,10 @@ def train(tables: Path, run: Path, part: str, *kills: str) -> None:
 
 @pytest.mark.slow
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_result(toy: Toy, tmp_path: Path) -> None:
-    """Five kills at random moments, five more while files are written: between two files, before and after the rename, by the best weights."""
+    """Five kills at random moments, three more while a checkpoint is written: between its files, before and after the rename."""
     rng = np.random.default_rng(7)
     moments = [f"{rng.integers(1, 6)}+{rng.uniform(0, 0.03):.4f}" for _ in range(5)]
-    syncs = [f"sync:{number}" for number in (2, 3, 4, 5, rng.integers(20, 30))]
+    syncs = [f"sync:{number}" for number in (2, 4, 5)]
     tables = tmp_path / "tables"
     tables.mkdir()
     train(tables, tmp_path / "killed", "gradnorm", *rng.permutation(moments + syncs).tolist())
@@ -175,14 +175,14 @@ def test_a_changed_or_missing_file_is_refused(toy: Toy, tmp_path: Path) -> None:
     best = next(tmp_path.glob("best-*"))
     held = best.read_bytes()
     best.write_bytes(held[:-1] + b"?")
-    with pytest.raises(BundleError, match="best-.* was changed"):
+    with pytest.raises(BundleError, match=r"best-.* was changed"):
         shop.fit(toy, tmp_path, epochs=1).run()
     best.unlink()
-    with pytest.raises(BundleError, match="best-.* is missing"):
+    with pytest.raises(BundleError, match=r"best-.* is missing"):
         shop.fit(toy, tmp_path, epochs=1).run()
     best.write_bytes(held)
     (tmp_path / "history.jsonl").write_text('{"step": 3}\n', encoding="utf-8")
-    with pytest.raises(BanyanError, match="history.jsonl: has 12 bytes"):
+    with pytest.raises(BanyanError, match=r"history\.jsonl: has 12 bytes"):
         shop.fit(toy, tmp_path, epochs=1).run()
     next(tmp_path.glob("checkpoint-*/tensors.safetensors")).write_bytes(b"nothing")
     with pytest.raises(BundleError, match="cannot be read"):
