@@ -29,12 +29,17 @@ def scored(*scores: float) -> Any:
     return lambda network: {"liked": {"auc": next(left)}}
 
 
+def unjudged(network: Any) -> Any:
+    """A validation that costs nothing: the last epoch is the best."""
+    return {}
+
+
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return all(torch.equal(t, other[key]) for key, t in one.items())
 
 
 def trained(toy: Toy, **options: Any) -> dict[str, Tensor]:
-    run = shop.fit(toy, epochs=1, **options)
+    run = shop.fit(toy, validate=unjudged, epochs=1, **options)
     run.run()
     return weights(run)
 
@@ -48,7 +53,7 @@ def test_a_seed_gives_the_same_weights_and_another_gives_others(toy: Toy) -> Non
 
 
 def test_losses_fall_on_the_training_rows(toy: Toy) -> None:
-    run = shop.fit(toy, epochs=20, steps=None, lr=0.02)
+    run = shop.fit(toy, None, "fixed", validate=unjudged, epochs=15, lr=0.02)
     run.run()
     losses = [line["loss"] for line in run.history if "loss" in line]
     for task in ("liked", "taste"):

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +140,15 @@ def ctrl_c() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Ctrl-C as in a terminal; a job in the background is started deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_ctrl_c_ends_the_step_saves_and_says_how_to_go_on(toy: Toy, tmp_path: Path) -> None:
     stopped = shop.fit(toy, tmp_path / "stopped", watch=Watching(4, ctrl_c), checkpoint_seconds=1e9)
     with pytest.raises(KeyboardInterrupt, match=r"after step 12 of 27\. Start the same command again .*stopped"):
@@ -152,6 +161,7 @@ def test_ctrl_c_ends_the_step_saves_and_says_how_to_go_on(toy: Toy, tmp_path: Pa
     assert_same(tmp_path / "stopped", tmp_path / "whole")
 
 
+@pytest.mark.usefixtures("heard")
 def test_a_second_ctrl_c_stops_at_once(toy: Toy) -> None:
     run = shop.fit(toy, watch=Watching(2, lambda: (ctrl_c(), ctrl_c())))
     with pytest.raises(KeyboardInterrupt):
