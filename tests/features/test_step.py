@@ -317,3 +317,21 @@ def test_work_does_not_grow_with_the_number_of_ids(
         peaks.append(peak(feeder, {name: table.rows(0)[:10] for name, table in data.tables.items()}))
     assert rows[1] > 1000 * rows[0]
     assert peaks[1] < 1.2 * peaks[0] + 20_000, peaks
+
+
+def test_versions_of_an_item_are_one_item(opened: Callable[..., Shop], described: Callable[[], dict[str, Any]], tables: Tables) -> None:
+    """With a second row for every item, whose features alone differ, the counts with the item itself and its popularity stay."""
+    page = described()
+    for name in ("people", "weekly"):
+        del page["samples"][name]
+    page["tasks"] = {task: page["tasks"][task] for task in ("liked", "spent", "moods")}
+    plain = build(opened(tables(), page))
+    page["entities"]["item"]["valid_from"] = "from"
+    frames = tables()
+    begin = pl.from_epoch(pl.Series([1_600_000_000] * 20), time_unit="s")
+    later = pl.from_epoch(pl.Series([1_700_000_000 + 20 * 86_400] * 20), time_unit="s")
+    frames["items"] = pl.concat([frames["items"].with_columns(begin.alias("from")), frames["items"].with_columns(later.alias("from"), price=pl.lit(9.0))])
+    versions = build(opened(frames, page))
+    assert len(np.unique(versions.tables["shown"].entities["item"])) > 20
+    same = [i for i, name in enumerate(plain.plan.pair) if not name.startswith("kind:")]
+    assert np.array_equal(plain.tables["shown"].pair[:, same], versions.tables["shown"].pair[:, same])
