@@ -35,9 +35,25 @@ def applied(layout: Layout, books: dict[str, Vocabulary], kind: str, values: lis
 def test_a_number_is_standardised_by_what_was_fitted() -> None:
     layout, books = fitted("number", [1.0, 2.0, 3.0, None], bins=0)
     found = applied(layout, books, "number", [2.0, None, 1e9])
-    assert found.numbers[:, 0].tolist() == [0.0, 0.0, 8.0]
+    largest = applied(layout, books, "number", [3.0]).numbers[0, 0]
+    assert found.numbers[:, 0].tolist() == [0.0, 0.0, largest], "beyond the training values counts as the nearest of them"
     assert found.known[:, 0].tolist() == [True, False, True]
     assert found.bins.shape == (3, 0)
+
+
+def test_a_column_without_a_training_value_stays_missing() -> None:
+    layout, books = fitted("number", [None, None])
+    found = applied(layout, books, "number", [5.0, None])
+    assert not found.known.any()
+    assert not found.numbers.any()
+
+
+def test_without_a_year_of_training_seasons_are_unknown() -> None:
+    month = [i * DAY for i in range(30)]
+    layout, books = fitted("time", month)
+    assert not applied(layout, books, "time", [200 * DAY]).dense["x"][:, 5:].any()
+    layout, books = fitted("time", [i * DAY for i in range(400)])
+    assert applied(layout, books, "time", [200 * DAY]).dense["x"][:, 5:].any()
 
 
 def test_bins_hold_about_as_many_rows_each_and_keep_the_order() -> None:

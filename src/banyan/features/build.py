@@ -147,6 +147,8 @@ def _context(shop: Shop, plan: Plan, texts: Texts) -> columns.Layout:
         layout = columns.fit("context", pl.concat(frames, how="diagonal_relaxed"), features, plan.books, texts)
     if any(t.time is not None for t in shop.samples.values()) and plan.clock != "order":
         layout.dense[TIME] = (TIME, columns.TIME_PARTS)
+        times = [t.time[t.part == TRAIN] for t in shop.samples.values() if t.time is not None]
+        layout.seasons[TIME] = columns.covers_a_year(np.concatenate(times))
     return layout
 
 
@@ -230,7 +232,7 @@ def tabled(plan: Plan, stock: Stock, store: Store, table: SampleTable, texts: Te
         rows = np.where(table.scenario > 0, table.scenario + FIRST - 1, 0).astype(np.int32) + plan.books[SCENARIO].offset
         context.ids = np.concatenate([rows[:, None].astype(np.int32), context.ids], 1)
     if TIME in plan.context.dense and table.time is not None:
-        dense[TIME] = columns.time_parts(table.time)
+        dense[TIME] = columns.time_parts(table.time, season=plan.context.seasons[TIME])
     context.dense = {**context.dense, **dense}
     moment = _moment(stock, table, now)
     pair = _paired(plan, stock, table, moment) if own.pair and plan.pair else None

@@ -29,16 +29,22 @@ class Number:
     mean: float
     scale: float
     edges: list[float]  # inner edges of the quantile bins, after the log
+    low: float  # of the training values, after the log; what lies outside counts as the nearest of them: a network does not extrapolate
+    high: float  # below `low` where training had no value: then the column counts as missing
     offset: int = 0  # of its bins in the fused table
 
     def standard(self, values: Array) -> tuple[Array, Array]:
         """((n,) float32 standardised in [-8, 8], 0 where missing; (n,) int32 rows of the bins)."""
-        known = np.isfinite(values)
+        known = self.known(values)
         x = np.clip(values.astype(np.float64), -LARGEST, LARGEST)
-        x = _signed_log(x) if self.log else x
+        x = np.clip(_signed_log(x) if self.log else x, self.low, max(self.high, self.low))
         bins = np.searchsorted(np.asarray(self.edges), np.where(known, x, 0.0), side="right")
         z = np.clip((np.where(known, x, self.mean) - self.mean) / self.scale, -8, 8)
         return z.astype(np.float32), (bins + self.offset).astype(np.int32)
+
+    def known(self, values: Array) -> Array:
+        """(n,) bool: which are there, in a column that training knew."""
+        return np.asarray(np.isfinite(values) & (self.high >= self.low))
 
 
 @dataclass
@@ -52,6 +58,7 @@ class Layout:
     texts: dict[str, tuple[int, int]] = field(default_factory=dict)  # feature -> (first row, buckets) of its hashed n-grams
     dense: dict[str, tuple[str, int]] = field(default_factory=dict)  # feature -> (encoder, entries): frozen text, vector, time
     ages: dict[str, tuple[float, float]] = field(default_factory=dict)  # time feature -> mean and scale of its age in days
+    seasons: dict[str, bool] = field(default_factory=dict)  # time feature -> whether training covers a year, so that its seasons are known
     features: dict[str, Feature] = field(default_factory=dict)
 
     @property
@@ -69,6 +76,7 @@ class Layout:
             {k: v for k, v in self.texts.items() if k in wanted},
             {k: v for k, v in self.dense.items() if k in wanted},
             {k: v for k, v in self.ages.items() if k in wanted},
+            {k: v for k, v in self.seasons.items() if k in wanted},
             {k: v for k, v in self.features.items() if k in wanted},
         )
 
@@ -127,6 +135,7 @@ def fit(
             case "time":
                 days = frame[key].drop_nulls().to_numpy() / DAY
                 layout.ages[key] = (float(days.mean()) if len(days) else 0.0, float(days.std()) + 1.0 if len(days) else 1.0)
+                layout.seasons[key] = covers_a_year(frame[key].drop_nulls().to_numpy())
                 layout.dense[key] = ("time", TIME_PARTS)
     return layout
 
@@ -144,12 +153,12 @@ def _number(name: str, series: pl.Series, bins: int) -> Number:
     x = series.cast(pl.Float64).to_numpy()
     x = np.clip(x[np.isfinite(x)], -LARGEST, LARGEST)
     if not len(x):
-        return Number(name, False, 0.0, 1.0, [])
+        return Number(name, False, 0.0, 1.0, [], 0.0, -1.0)
     log = _long_tailed(x)
     x = _signed_log(x) if log else x
     scale = float(x.std())
     edges = np.unique(np.quantile(x, np.arange(1, bins) / bins)) if bins > 1 else np.zeros(0)
-    return Number(name, log, float(x.mean()), scale if scale > 1e-9 else 1.0, [float(e) for e in edges])
+    return Number(name, log, float(x.mean()), scale if scale > 1e-9 else 1.0, [float(e) for e in edges], float(x.min()), float(x.max()))
 
 
 def _long_tailed(x: Array) -> bool:
@@ -205,7 +214,7 @@ def _numbers(numbers: Sequence[Number], frame: pl.DataFrame, rows: int, blank: b
     for i, number in enumerate(numbers):
         raw = frame[number.name].cast(pl.Float64).to_numpy()
         raw = np.concatenate([[np.nan], raw]) if blank else raw
-        known[:, i] = np.isfinite(raw)
+        known[:, i] = number.known(raw)
         values[:, i], binned = number.standard(raw)
         if number.edges:
             bins.append(binned)
@@ -237,7 +246,7 @@ def _dense(layout: Layout, key: str, series: pl.Series, texts: Texts, blank: boo
     feature = layout.features[key]
     width = layout.dense[key][1]
     if feature.kind == "time":
-        found = time_parts(series.to_numpy(), *layout.ages[key])
+        found = time_parts(series.to_numpy(), *layout.ages[key], season=layout.seasons[key])
     elif feature.kind == "text":
         found = texts.vectors(series)
     else:
@@ -248,16 +257,22 @@ def _dense(layout: Layout, key: str, series: pl.Series, texts: Texts, blank: boo
     return np.concatenate([np.zeros((int(blank), width), np.float32), found]).astype(np.float32)
 
 
-def time_parts(time: Array, mean: float = 0.0, scale: float = 0.0) -> Array:
+def covers_a_year(time: Array) -> bool:
+    """Whether times (microseconds) span a year or nearly: without one, the season of a later row is one that training never saw."""
+    return bool(len(time) and (time.max() - time.min()) / DAY >= 350)
+
+
+def time_parts(time: Array, mean: float = 0.0, scale: float = 0.0, *, season: bool = True) -> Array:
     """(n, 7) float32: age (standardised days; 0 when `scale` is 0), then sine and cosine of the hour, the weekday and the day of the year.
 
-    `time` is microseconds since 1970 (UTC); a missing one (nan) gives zeros.
+    `time` is microseconds since 1970 (UTC); a missing one (nan) gives zeros. Without `season` the day of the year reads 0.
     """
     x = np.asarray(time, np.float64)
     days = x / DAY
     turns = np.stack([days % 1, ((days + 3) / 7) % 1, (days / 365.2425) % 1], 1) * 2 * np.pi  # 1970 began on a Thursday
-    age = np.clip((days - mean) / scale, -8, 8) if scale else np.zeros_like(days)
+    age = np.clip((days - mean) / scale, -2, 2) if scale else np.zeros_like(days)
     parts = np.stack([age, *(f(turns[:, i]) for i in range(3) for f in (np.sin, np.cos))], 1)
+    parts[:, 5:] *= season
     return np.where(np.isfinite(x)[:, None], parts, 0.0).astype(np.float32)
 
 
@@ -271,6 +286,7 @@ def plain(layout: Layout) -> dict[str, Any]:
         "texts": layout.texts,
         "dense": layout.dense,
         "ages": layout.ages,
+        "seasons": layout.seasons,
         "features": {key: f.model_dump(mode="json") for key, f in layout.features.items()},
     }
 
@@ -285,5 +301,6 @@ def restored(found: Mapping[str, Any]) -> Layout:
         {key: (int(a), int(b)) for key, (a, b) in found["texts"].items()},
         {key: (str(a), int(b)) for key, (a, b) in found["dense"].items()},
         {key: (float(a), float(b)) for key, (a, b) in found["ages"].items()},
+        {key: bool(s) for key, s in found["seasons"].items()},
         {key: Feature(**f) for key, f in found["features"].items()},
     )
