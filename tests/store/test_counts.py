@@ -54,7 +54,7 @@ def test_later_events_change_no_earlier_input(log_of, store_of, events, later):
     old, new = make(log_of, store_of, events), make(log_of, store_of, events + later)
 
     def known(raw):
-        frame = raw.context.drop("age", "month", "weekday").with_columns(item=pl.Series(raw.entities["item"]), time=pl.Series(raw.time))
+        frame = raw.context.drop("age", "month", "weekday", strict=False).with_columns(item=pl.Series(raw.entities["item"]), time=pl.Series(raw.time))
         shared = [c for c in frame.columns if c in old.context.columns or c in ("item", "time")]
         return frame.select(shared).filter(pl.col("time") <= MONDAY + (end + 1) * DAY).sort("time", "item")
 

@@ -8,6 +8,20 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 
+class Straight(nn.Module):
+    """A head with a linear path beside its layers, which starts at 0: an answer on a log scale is nearly linear in the logs of its inputs."""
+
+    def __init__(self, layers: nn.Sequential, width: int, answers: int) -> None:
+        super().__init__()
+        self.layers, self.line = layers, nn.Linear(width, answers, bias=False)
+        nn.init.zeros_(self.line.weight)
+
+    def forward(self, view: Tensor) -> Tensor:
+        """(.., width) -> (.., answers)."""
+        total: Tensor = self.layers(view) + self.line(view)
+        return total
+
+
 def head(width: int, hidden: Sequence[int], bias: Sequence[float], dropout: float) -> nn.Sequential:
     """(.., width) -> (.., len(bias)): ReLU layers of the `hidden` widths, then a linear one that starts at `bias`."""
     layers: list[nn.Module] = []

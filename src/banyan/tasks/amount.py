@@ -12,7 +12,7 @@ from torch.nn import functional
 from banyan import metrics
 from banyan.tasks import Task
 from banyan.tasks._figures import rows
-from banyan.tasks._head import clean, head, logit, seen_mean
+from banyan.tasks._head import Straight, clean, head, logit, seen_mean
 from banyan.types import Array, Candidates, Target
 
 REACH = 20.0  # |ln(median / scale)| stays below this: e^20 is half a billion times the usual amount
@@ -39,7 +39,8 @@ class Amount(Task):
         average, share = target.prior if len(target.prior) == 2 else (target.prior or (1.0,)) + (0.5,)
         self.scale = average / max(share, 1e-6) if average > 0 else 1.0
         start = min(max(1.0, 1.5 * floor), 2.0)  # of sigma, with mu such that the answer starts at the mean
-        self.head = head(width, tower, [logit(share), -(start**2) / 2, logit((start - floor) / (WIDEST - floor))], dropout)
+        bias = [logit(share), -(start**2) / 2, logit((start - floor) / (WIDEST - floor))]
+        self.head = Straight(head(width, tower, bias, dropout), width, len(bias))
 
     def forward(self, views: Float[Tensor, "V B H"], candidates: Candidates | None) -> Float[Tensor, "B 3"]:
         """Log odds of an amount above 0; mu and sigma before they are bounded."""

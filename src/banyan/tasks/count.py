@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from banyan import metrics
 from banyan.tasks import Task
 from banyan.tasks._figures import rows
-from banyan.tasks._head import clean, head, seen_mean
+from banyan.tasks._head import Straight, clean, head, seen_mean
 from banyan.types import Array, Candidates, Target
 
 REACH = 15.0  # |ln(mean / training mean)| stays below this
@@ -32,7 +32,7 @@ class Count(Task):
     def __init__(self, width: int, target: Target, *, tower: tuple[int, ...] = (32,), dropout: float = 0.0, dispersion: float = 0.5) -> None:
         super().__init__(width, target)
         answers = len(target.names)
-        self.head = head(width, tower, [0.0] * answers, dropout)
+        self.head = Straight(head(width, tower, [0.0] * answers, dropout), width, answers)
         self.log_dispersion = nn.Parameter(torch.full((answers,), dispersion).log())
         self.register_buffer("scale", torch.tensor(target.prior or [1.0] * answers).clamp(min=1e-3), persistent=False)
         self.scale: Tensor

@@ -22,6 +22,7 @@ from banyan.types import Array
 MEANS = (4, 13, 26, 52)  # periods of the rolling means; those that the log is long enough for
 YEAR = 364 * DAY  # whole weeks, so that weekdays stay
 SOLAR = 365.2425 * DAY
+SEASONS = 548 * DAY  # of a log from which a model can learn seasons: in a shorter one the held-out months are months that training never saw
 
 
 def make(name: str, samples: Samples, store: Store, entities: dict[str, EntityFrame], log: EventLog | None) -> Raw:
@@ -94,10 +95,11 @@ def _inputs(panel: Panel, key: Array, period: Array, span: Periods, samples: Sam
         out |= {f"year_ago_{a}": lagged(panel, key, period, year - a) for a in range(1, samples.ahead + 1)}
     out["age"] = ((period - panel.first[key]) * (span.length / DAY)).astype(np.float32)
     middle = span.begin(period + 1) + span.length // 2
-    angle = 2 * np.pi * ((middle / SOLAR) % 1.0)
-    out["season_sin"], out["season_cos"] = np.sin(angle).astype(np.float32), np.cos(angle).astype(np.float32)
     stamp = pl.Series(middle).cast(pl.Datetime("us"))
-    out["month"] = stamp.dt.month().cast(pl.String)
+    if length * span.length >= SEASONS:
+        angle = 2 * np.pi * ((middle / SOLAR) % 1.0)
+        out["season_sin"], out["season_cos"] = np.sin(angle).astype(np.float32), np.cos(angle).astype(np.float32)
+        out["month"] = stamp.dt.month().cast(pl.String)
     if span.length < 7 * DAY:
         out["weekday"] = stamp.dt.weekday().cast(pl.String)
     return out
