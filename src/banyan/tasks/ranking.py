@@ -14,7 +14,6 @@ from banyan.tasks._figures import rows
 from banyan.tasks._head import head, seen_mean
 from banyan.types import Array, Candidates, Target
 
-
 SWIFT = 10.0  # how much faster than other parameters the weights of side scores move
 
 
