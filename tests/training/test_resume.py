@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from banyan import disk
 from banyan.errors import BanyanError, BundleError
 from banyan.training import checkpoint, journal
 from tests.training import toy as shop
@@ -209,7 +210,7 @@ def test_best_weights_are_written_once_an_improvement(toy: Toy, tmp_path: Path, 
     monkeypatch.setattr(checkpoint, "save_file", noted)
     scores = iter([0.5, 0.7, 0.6])  # the second epoch is the best
     shop.fit(toy, tmp_path, validate=lambda network: {"liked": {"auc": next(scores)}}).run()
-    assert [name for name in written if "best" in name] == [".writing-best-000000009.safetensors", ".writing-best-000000018.safetensors"]
+    assert [name for name in written if "best" in name] == [".best-000000009.safetensors.writing", ".best-000000018.safetensors.writing"]
     assert [path.name for path in tmp_path.glob("best-*")] == ["best-000000018.safetensors"]
     assert not any(key.startswith("best") for key in load_file(next(tmp_path.glob("checkpoint-*/tensors.safetensors"))))
 
@@ -253,7 +254,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: p
     def full(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "sync", full)
+    monkeypatch.setattr(disk, "sync", full)
     with pytest.raises(BanyanError, match="No space left"):
         checkpoint.save(tmp_path, {"x": torch.zeros(2)}, {"number": 2})
     found = checkpoint.newest(tmp_path)

@@ -16,23 +16,24 @@ import numpy as np
 import polars as pl
 import torch
 
+from banyan import disk
 from banyan.evaluation.evaluate import validator
 from banyan.features.build import Data, build
 from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.store.open import open_store
 from banyan.store.schema import Store
-from banyan.training import checkpoint, loop
+from banyan.training import loop
 from banyan.training.loop import Fit
 
 loop.WRITING = 1.0  # checkpoints as often as may be
 
 
 def unsynced(path: Path) -> None:
-    """In place of `checkpoint.sync`, which is slow: a process that is killed loses nothing that the system holds."""
+    """In place of `disk.sync`, which is slow: a process that is killed loses nothing that the system holds."""
 
 
-checkpoint.sync = unsynced
+disk.sync = unsynced
 
 PEOPLE, THINGS, ROWS = 40, 30, 400
 STORE = """
@@ -110,7 +111,7 @@ def kill_at_sync(number: int) -> None:
         if next(calls) == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    checkpoint.sync = dying
+    disk.sync = dying
 
 
 def begin_and_kill(moment: str, *args: Any, **options: Any) -> None:

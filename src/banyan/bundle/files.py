@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from banyan.bundle.folder import sync
+from banyan.disk import whole
 from banyan.errors import ConfigError
 
 FORMS = (".parquet", ".csv", ".jsonl", ".ndjson")
@@ -25,19 +25,15 @@ def form(path: Path) -> str:
 def write(frame: pl.DataFrame | pl.LazyFrame, path: Path) -> Path:
     """Write a frame as Parquet, CSV or JSON lines, by the ending of `path`: aside, synced, renamed. Lists in a CSV file are joined by `|`."""
     kind = form(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.writing")
     lazy = frame.lazy()
-    if kind == ".parquet":
-        lazy.sink_parquet(aside)
-    elif kind == ".csv":
-        lists = [name for name, each in lazy.collect_schema().items() if isinstance(each, (pl.List, pl.Array))]
-        lazy.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join("|") for name in lists).sink_csv(aside)
-    else:
-        lazy.sink_ndjson(aside)
-    sync(aside)
-    aside.rename(path)
-    sync(path.parent)
+    with whole(path) as aside:
+        if kind == ".parquet":
+            lazy.sink_parquet(aside)
+        elif kind == ".csv":
+            lists = [name for name, each in lazy.collect_schema().items() if isinstance(each, (pl.List, pl.Array))]
+            lazy.with_columns(pl.col(name).cast(pl.List(pl.String)).list.join("|") for name in lists).sink_csv(aside)
+        else:
+            lazy.sink_ndjson(aside)
     return path
 
 
@@ -67,8 +63,5 @@ def _opened(parts: Path, job: Mapping[str, Any]) -> None:
         shutil.rmtree(parts)
     if not parts.is_dir():
         parts.mkdir(parents=True)
-        aside = parts / ".job.json"
-        aside.write_text(wanted, encoding="utf-8")
-        sync(aside)
-        aside.rename(stated)
-        sync(parts)
+        with whole(stated) as aside:
+            aside.write_text(wanted, encoding="utf-8")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from banyan.disk import aside_of, sha256, sync
 from banyan.errors import BundleError
 from banyan.types import Array
 
@@ -34,7 +34,7 @@ def write(folder: Path, fill: Callable[[Path], None], facts: Mapping[str, Any]) 
     folder.parent.mkdir(parents=True, exist_ok=True)
     if folder.exists() and not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise BundleError(f"{folder} exists and is no bundle; name a new folder, or an old bundle that may be replaced.")
-    aside, old = folder.with_name(f".{folder.name}.writing"), folder.with_name(f".{folder.name}.old")
+    aside, old = aside_of(folder), folder.with_name(f".{folder.name}.old")
     _remove(aside)
     aside.mkdir()
     fill(aside)
@@ -55,21 +55,6 @@ def write(folder: Path, fill: Callable[[Path], None], facts: Mapping[str, Any]) 
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
-
-
-def sync(path: Path) -> None:
-    """Have the disk hold a file or a folder's entries before going on."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def sha256(path: Path) -> str:
-    """The file's SHA-256 in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest(manifest: Mapping[str, Any]) -> str:

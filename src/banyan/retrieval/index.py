@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from banyan.disk import whole
 from banyan.errors import BundleError, DataError, MissingExtraError
 from banyan.inference import leading
 from banyan.retrieval import Index
@@ -56,9 +57,8 @@ class Graph(Index):
         """Write the graph of the items' vectors to `path`, then open it. `links` a node and `effort` buy recall with room and time."""
         graph = _usearch().Index(ndim=items.shape[1], metric="ip", dtype="f16", connectivity=links, expansion_add=effort, expansion_search=effort)
         graph.add(np.arange(len(items)), np.ascontiguousarray(_finite(items), np.float32))
-        aside = path.with_name(f".{path.name}.writing")
-        graph.save(str(aside))
-        aside.rename(path)
+        with whole(path) as aside:
+            graph.save(str(aside))
         return cls(path)
 
     def nearest(self, vectors: Float[Array, "B H"], k: int) -> tuple[Array, Array]:

@@ -1,10 +1,7 @@
 """store.yaml -> Store, every mistake with its line; and back."""
 
-import contextlib
 import inspect
-import os
 import re
-import tempfile
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from banyan import parts
+from banyan.disk import whole
 from banyan.errors import ConfigError
 from banyan.store import overrides as settings
 from banyan.store import yaml_lines
@@ -54,18 +52,8 @@ def dump(store: Store, path: str | Path) -> None:
     if path.parent.resolve() != store.folder.resolve():
         values = _absolute(values, store.folder.resolve())
     text = yaml.safe_dump(_short(values), sort_keys=False, allow_unicode=True, width=160)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(aside, 0o644)
-        os.replace(aside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(aside)
-        raise
+    with whole(path) as aside:
+        aside.write_text(text, encoding="utf-8")
 
 
 def located(path: str | Path, overrides: Sequence[str], message: str) -> str:

@@ -3,9 +3,7 @@
 Knows no training. What seldom changes and is large (the best weights) lies beside it in a file of its own, named in the facts.
 """
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -16,9 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from banyan import disk
 from banyan.errors import BanyanError, BundleError
 
-PREFIX, ASIDE = "checkpoint-", ".writing-"
+PREFIX = "checkpoint-"
 TENSORS, FACTS = "tensors.safetensors", "facts.json"
 
 
@@ -29,17 +28,17 @@ def save(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any], 
     """
     found = _found(folder)
     final = folder / f"{PREFIX}{1 + (_number(found[-1]) if found else 0):09d}"
-    aside = folder / f"{ASIDE}{final.name}"
+    aside = disk.aside_of(final)
     try:
         _clear(folder)
         aside.mkdir(parents=True)
         save_file(_plain(tensors), aside / TENSORS)
-        sync(aside / TENSORS)
+        disk.sync(aside / TENSORS)
         (aside / FACTS).write_text(json.dumps(facts), encoding="utf-8")
-        sync(aside / FACTS)
-        sync(aside)
+        disk.sync(aside / FACTS)
+        disk.sync(aside)
         aside.rename(final)
-        sync(folder)
+        disk.sync(folder)
     except (OSError, SafetensorError) as error:
         raise BanyanError(f"{folder}: the checkpoint cannot be written ({error}); the one before it is whole. Make room, then start again.") from error
     for old in found:
@@ -63,33 +62,20 @@ def newest(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
 
 def write(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, str]:
     """Write tensors into a file of their own, aside and renamed; returns its name and SHA-256, for a checkpoint's facts."""
-    aside = path.with_name(f"{ASIDE}{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(_plain(tensors), aside)
-        sync(aside)
-        aside.rename(path)
-        sync(path.parent)
+        with disk.whole(path) as aside:
+            save_file(_plain(tensors), aside)
     except (OSError, SafetensorError) as error:
         raise BanyanError(f"{path}: cannot be written ({error}); the last checkpoint is whole. Make room, then start again.") from error
-    return {"file": path.name, "sha256": _digest(path)}
+    return {"file": path.name, "sha256": disk.sha256(path)}
 
 
 def read(folder: Path, named: Mapping[str, str]) -> dict[str, Tensor]:
     """The tensors of a file that `write` made. Raises BundleError where it is missing or was changed."""
     path = folder / named["file"]
-    if not path.exists() or _digest(path) != named["sha256"]:
+    if not path.exists() or disk.sha256(path) != named["sha256"]:
         raise BundleError(f"{path}: {'was changed' if path.exists() else 'is missing'} since the checkpoint was written; delete {folder} to begin again.")
     return load_file(path)
-
-
-def sync(path: Path) -> None:
-    """Have the disk hold a file or a folder's entries before going on."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def pack(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -112,13 +98,8 @@ def _number(path: Path) -> int:
 
 def _clear(folder: Path) -> None:
     """Remove what a killed run had begun to write."""
-    for rest in folder.glob(f"{ASIDE}*"):
+    for rest in folder.glob(disk.ASIDE.format("*")):
         shutil.rmtree(rest) if rest.is_dir() else rest.unlink()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

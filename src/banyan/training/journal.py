@@ -5,8 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from banyan import disk
 from banyan.errors import BanyanError
-from banyan.training import checkpoint
 
 Entry = dict[str, Any]
 
@@ -35,7 +35,7 @@ class Journal:
     def sync(self) -> int:
         """Have the disk hold all entries; returns the file's length in bytes."""
         if self.path:
-            checkpoint.sync(self.path)
+            disk.sync(self.path)
         return self.length
 
     def rewind(self, length: int) -> None:
