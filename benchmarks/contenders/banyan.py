@@ -27,7 +27,7 @@ def data(table: _table.Table) -> Data:
     """The table as the feature code would leave it: every column's values in a vocabulary, most frequent first."""
     names = [f"c{i}" for i in range(_table.COLUMNS)]
     plan = Plan(books={name: Vocabulary(name, [str(v) for v in range(size)]) for name, size in zip(names, table.sizes, strict=True)})
-    numbers = [Number(f"n{i}", False, 0.0, 1.0, []) for i in range(_table.NUMBERS)]
+    numbers = [Number(f"n{i}", False, 0.0, 1.0, [], -8.0, 8.0) for i in range(_table.NUMBERS)]
     plan.context = Layout("context", {name: name for name in names}, numbers)
     plan.tables[ROWS] = TablePlan([], [*names, *(n.name for n in numbers)], list(_table.LABELS))
     prior = table.labels[: table.train].mean(0)
