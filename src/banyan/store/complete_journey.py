@@ -201,13 +201,13 @@ def _description(baskets: int) -> dict[str, object]:
         "split": _SPLIT,
         "model": {
             "width": 16,
-            "sharing": {"part": "mmoe", "experts": 4},
+            "sharing": {"part": "mmoe", "experts": 4, "dropout": 0.1},
             "balancing": "uncertainty",
             "history": "target",
             "length": 30,
             "pair_features": ["category", "type"],
         },
-        "training": {"epochs": 8, "steps": 60, "batch": 2048, "lr": 0.003, "patience": 2},
+        "training": {"epochs": 6, "steps": 60, "batch": 2048, "lr": 0.002, "patience": 2},
     }
 
 
@@ -219,7 +219,6 @@ def _entities() -> dict[str, object]:
         "type": {"kind": "category", "column": "product_type"},
         "manufacturer": {"kind": "category", "column": "manufacturer_id", "least": 3},
         "size": {"kind": "category", "column": "package_size", "least": 5},
-        "title": {"kind": "text", "buckets": 5000},
     }
     return {
         "user": {"table": "users.parquet", "id": "household_id", "features": dict.fromkeys(PEOPLE, "category")},
