@@ -220,3 +220,16 @@ def test_printing_names_every_severity(findings):
     show(findings({"judged": tables()["judged"].with_columns(good=pl.lit(1))}), Console(file=out, width=160))
     assert "tasks.good" in out.getvalue()
     assert "1 error, 0 warnings" in out.getvalue()
+
+
+def test_a_random_split_of_rows_with_a_time_and_of_equal_rows(findings):
+    page, judged = description(), tables()["judged"]
+    page["samples"]["judged"]["split"] = {"by": "random"}
+    found = findings(page=page)
+    assert [f for f in found if f.severity != "info"] == []
+    page["samples"]["judged"]["time"] = "at"
+    stamped = {"judged": judged.with_columns(at=pl.lit(START) + pl.int_range(pl.len()) * DAY // 10)}
+    assert said(findings(stamped, page), "warning", "samples.judged", "the future leaks into the past")
+    del page["samples"]["judged"]["time"]
+    few = {"judged": judged.with_columns(by=pl.lit("u1"), item=pl.lit("i1"), x=pl.lit(1.0))}
+    assert said(findings(few, page), "warning", "samples.judged", "many rows are equal")

@@ -111,10 +111,23 @@ def test_labelled_rows_without_events(tmp_path):
     assert len(shop.samples["judgements"]) == n
 
 
-def test_what_cannot_be_split_or_predicted_is_refused(tmp_path):
-    pl.DataFrame({"a": [1, 2, 3], "b": [0, 1, 0]}).write_csv(tmp_path / "plain.csv")
-    with pytest.raises(ConfigError, match=r"plain.csv has no time and names no user or item"):
-        init([tmp_path / "plain.csv"], tmp_path)
+def test_a_plain_table_is_split_at_random(tmp_path):
+    n = 300
+    plain = pl.DataFrame({"a": DRAW.normal(size=n), "b": DRAW.choice(["x", "y"], n), "answer": DRAW.integers(0, 2, n)})
+    shop, text = opened(tmp_path, {"plain.csv": plain})
+    assert "split: {by: random, valid: 0.1, test: 0.2}" in text
+    assert set(shop.samples["plain"].part.tolist()) == {0, 1, 2}
+
+
+def test_files_that_are_called_after_the_parts_are_one_table(tmp_path):
+    frames = {f"{name}.csv": pl.DataFrame({"a": DRAW.normal(size=n), "y": DRAW.integers(0, 2, n)}) for name, n in (("train", 60), ("val", 20), ("test", 30))}
+    shop, text = opened(tmp_path, frames)
+    assert list(shop.samples) == ["train"]
+    assert "files: {valid: val.csv, test: test.csv}" in text
+    assert np.bincount(shop.samples["train"].part).tolist() == [60, 20, 30]
+
+
+def test_what_cannot_be_predicted_is_refused(tmp_path):
     items().write_csv(tmp_path / "items.csv")
     with pytest.raises(ConfigError, match="nothing to predict"):
         init([tmp_path / "items.csv"], tmp_path)

@@ -217,3 +217,61 @@ def test_rows_without_a_time_take_their_given_part_along(folder: Path) -> None:
     assert shop.samples["own"].part.tolist() == [TRAIN, VALID, TEST]
     assert shop.samples["own"].end.tolist() == [-1, -1, -1]
     assert shop.notes == ["samples.own: 1 of 4 rows of own.csv have no time and were left out."]
+
+
+@pytest.fixture
+def three_files(folder: Path) -> Store:
+    """A table in three files: Parquet trains, CSV and JSON lines judge; the last one brings an item of its own."""
+    rng = np.random.default_rng(1)
+
+    def table(n: int, items: list[str]) -> pl.DataFrame:
+        columns = {"item_id": rng.choice(items, n), "when": ["2024-01-01"] * n, "x": rng.normal(size=n), "mood": rng.choice(["a", "b"], n)}
+        return pl.DataFrame({**columns, "y": rng.integers(0, 2, n)})
+
+    table(50, ["i1", "i2"]).write_parquet(folder / "train.parquet")
+    table(20, ["i1", "i2"]).write_csv(folder / "val.csv")
+    table(30, ["i2", "i9999"]).write_ndjson(folder / "test.jsonl")
+    own = {"table": "train.parquet", "item": "item_id", "time": "when", "features": {"x": "number", "mood": "category"}, "labels": {"y": "y"}}
+    own["split"] = {"by": "given", "files": {"valid": "val.csv", "test": "test.jsonl"}}
+    item = {"table": "items.csv", "id": "item_id", "features": {"price": "number"}}
+    return Store.model_validate(
+        {"entities": {"item": item}, "samples": {"own": own}, "tasks": {"y": {"kind": "binary", "samples": "own"}}, "folder": folder}
+        | {"split": {"by": "random"}}
+    )
+
+
+def test_a_split_by_files_reads_them_as_one_table(folder: Path, three_files: Store) -> None:
+    shop = open_store(three_files)
+    own = shop.samples["own"]
+    assert own.part.tolist() == [TRAIN] * 50 + [VALID] * 20 + [TEST] * 30
+    read = [pl.read_parquet(folder / "train.parquet"), pl.read_csv(folder / "val.csv"), pl.read_ndjson(folder / "test.jsonl")]
+    assert own.context["x"].to_list() == pytest.approx([x for each in read for x in each["x"]])
+    assert own.labels["y"].to_list() == [y for each in read for y in each["y"]]
+    assert [shop.entities["item"].ids[row - 1] for row in own.entities["item"]] == [i for each in read for i in each["item_id"]]
+    assert any("samples.own: 1 ids of item have no row" in note for note in shop.notes)
+
+
+def test_a_split_by_files_survives_the_page_and_another_folder(folder: Path, three_files: Store, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for page in (folder / "store.yaml", elsewhere / "store.yaml"):
+        dump(three_files, page)
+        assert open_store(page).samples["own"].part.tolist() == open_store(three_files).samples["own"].part.tolist()
+    assert "valid: val.csv" in (folder / "store.yaml").read_text()
+
+
+def test_a_mistake_in_one_of_the_files_names_that_file(folder: Path, three_files: Store) -> None:
+    whole = pl.read_csv(folder / "val.csv")
+    whole.rename({"mood": "moods"}).write_csv(folder / "val.csv")
+    with pytest.raises(ConfigError, match=r"val\.csv has no column 'mood'\. Did you mean 'moods'"):
+        open_store(three_files)
+    whole.with_columns(y=pl.Series([0] * 4 + [7] + [0] * 15)).write_csv(folder / "val.csv")
+    with pytest.raises(DataError, match=r"val\.csv, column y, row 5: found '7'"):
+        open_store(three_files)
+    (folder / "val.csv").unlink()
+    with pytest.raises(ConfigError, match=r"There is no file val\.csv"):
+        open_store(three_files)
+
+
+def test_a_recipe_has_no_files(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"samples\.next: a split that is given reads files, and a recipe has none"):
+        open_store(described(folder, samples__next__split={"by": "given", "files": {"test": "judged.csv"}}))

@@ -158,3 +158,49 @@ def test_a_given_split_is_taken_and_still_bound_by_the_cut() -> None:
     assert sum(dropped.values()) == 1
     with pytest.raises(ConfigError, match="a recipe has none"):
         split("t", rows(np.array([1, 9, 2])), Split(by="given", column="part"), None, users(1))
+
+
+def test_a_random_split_draws_each_row_by_what_it_holds() -> None:
+    rng, how = np.random.default_rng(0), Split(by="random", valid=0.2, test=0.3, seed=5)
+    labels, context = pl.DataFrame({"y": rng.integers(0, 2, 5000)}), pl.DataFrame({"x": rng.normal(size=5000), "tags": [["a"], ["b", "c"]] * 2500})
+
+    def parts(order: Array, how: Split = how) -> Array:
+        raw = Raw(entities={}, labels=labels[order], context=context[order], file_row=np.arange(len(order))).filled()
+        return split("t", raw, how, None, {})[0]
+
+    whole = parts(np.arange(5000))
+    assert np.allclose([(whole == code).mean() for code in (TRAIN, VALID, TEST)], [0.5, 0.2, 0.3], atol=0.03)
+    mixed = rng.permutation(5000)[:1000]
+    assert (parts(mixed) == whole[mixed]).all()  # whatever rows stand beside it
+    twice = parts(np.concatenate([np.arange(5000)] * 2))
+    assert (twice[:5000] == twice[5000:]).all()  # equal rows stay together
+    assert not (parts(np.arange(5000), how.model_copy(update={"seed": 6})) == whole).all()
+
+
+def test_a_random_split_tells_rows_apart_by_their_ids_and_is_bound_by_the_cut() -> None:
+    user = np.arange(1, 1001, dtype=np.int32)
+    part, _ = split("t", rows(None, user), Split(by="random"), None, users(1000))
+    assert np.allclose([(part == code).mean() for code in (TRAIN, VALID, TEST)], [0.7, 0.1, 0.2], atol=0.05)
+    time = np.arange(1000)
+    part, dropped = split("t", rows(time, user), Split(by="random"), (500, 700), users(1000))
+    assert (time[part == TRAIN] < 500).all()
+    assert sum(dropped.values()) == (part == DROPPED).sum() > 0
+
+
+@pytest.mark.parametrize(
+    "given_, said",
+    [
+        ({"by": "given"}, "needs either `column`"),
+        ({"by": "given", "column": "part", "files": {"test": "t.csv"}}, "needs either `column`"),
+        ({"by": "user", "files": {"test": "t.csv"}}, "`files` belong to a split that is given; this one is by user"),
+        ({"by": "random", "test": "7d"}, "a split by random takes shares"),
+    ],
+)
+def test_a_split_that_contradicts_itself_is_refused(given_: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Split.model_validate(given_)
+
+
+def test_files_are_parts_of_one_table() -> None:
+    with pytest.raises(ValueError, match="write them in the `split` of those samples"):
+        store(Split(by="given", files={"test": "t.csv"}))  # type: ignore[dict-item]

@@ -22,6 +22,7 @@ BUY, CART, VIEW = (
     re.compile(r"cart|basket", re.I),
     re.compile(r"view|click|impression|^pv$|detail|browse", re.I),
 )
+PARTS = {"train": "train(ing)?", "valid": "val(id|idation)?|dev", "test": "test(ing)?"}  # part -> what its file is called
 
 
 @dataclass
@@ -52,17 +53,18 @@ def init(files: Sequence[Path], folder: Path | None = None) -> str:
     if not files:
         raise ConfigError("Name the shop's files, such as: banyan init users.csv items.csv events.csv.")
     tables = [guess.peek(Path(each)) for each in files]
-    log = _log(tables)
+    parts = _parts(tables)
+    log = None if parts else _log(tables)
     rest = [each for each in tables if log is None or each is not log.table]
     page = _Page(folder or Path())
     page.add("# Written by `banyan init` from the first rows of your files. Comments say what was guessed: change what is wrong, then run `banyan check`.")
     page.add(f"store: {_quoted(Path(files[0]).resolve().parent.name or 'store')}")
-    items = _entities(page, rest, log)
+    items = _entities(page, rest, log, parts)
     if log is not None:
         _events(page, log)
         _samples(page, log, items)
     else:
-        _tables(page, rest)
+        _tables(page, rest, parts)
     page.add("model: {sharing: mmoe, balancing: fixed, width: 16}", "`banyan parts` lists the others")
     return "\n".join(page.lines) + "\n"
 
@@ -119,13 +121,14 @@ def _days(table: Peek, column: str | None) -> float | None:
     return (int(stamps.max()) - int(stamps.min())) / DAY  # type: ignore[arg-type]
 
 
-def _entities(page: _Page, tables: list[Peek], log: _Log | None) -> dict[str, str]:
-    """Write the entities; returns the features of items and their kinds. Tables that are used leave `tables`."""
+def _entities(page: _Page, tables: list[Peek], log: _Log | None, parts: dict[str, Peek]) -> dict[str, str]:
+    """Write the entities; returns the features of items and their kinds. Tables that are used leave `tables`; those of `parts` are samples."""
     page.add("")
     page.add("entities:")
     kinds: dict[str, str] = {}
     for name, words in (("user", guess.USER), ("item", guess.ITEM)):
-        mine = [(t, column) for t in tables if (column := guess.id_column(t, words)) and t.unique(column) and not t.called(guess.LABEL)]
+        whole = [t for t in tables if not _among(t, parts)]
+        mine = [(t, column) for t in whole if (column := guess.id_column(t, words)) and t.unique(column) and not t.called(guess.LABEL)]
         if mine:
             found = _entity(page, name, *mine[0])
             kinds = found if name == "item" else kinds
@@ -231,14 +234,14 @@ def _written(page: _Page, samples: Sequence[tuple[str, str]], tasks: Sequence[st
     page.add("")
 
 
-def _tables(page: _Page, tables: Sequence[Peek]) -> None:
+def _tables(page: _Page, tables: Sequence[Peek], parts: dict[str, Peek]) -> None:
     """Without events: each remaining table is labelled rows."""
-    usable = [(t, _label(t)) for t in tables]
+    usable = [(t, _label(t)) for t in tables if not _among(t, parts) or t is parts["train"]]
     if not usable:
         raise ConfigError("None of the files holds events (a user, an item, a time) or labelled rows, so there is nothing to predict. Add such a file.")
     page.add("")
     page.add("samples:")
-    tasks = [_table(page, table, label) for table, label in usable]
+    tasks = [_table(page, table, label, parts if _among(table, parts) else {}) for table, label in usable]
     page.add("")
     page.add("tasks:")
     for line in tasks:
@@ -250,7 +253,18 @@ def _label(table: Peek) -> str:
     return table.called(guess.LABEL) or table.columns[-1]
 
 
-def _table(page: _Page, table: Peek, label: str) -> str:
+def _parts(tables: Sequence[Peek]) -> dict[str, Peek]:
+    """Part -> its file, where there is one of each by their names and all three have the same columns."""
+    named = {word: [t for t in tables if re.fullmatch(pattern, t.path.name.split(".")[0], re.I)] for word, pattern in PARTS.items()}
+    whole = all(len(each) == 1 for each in named.values()) and len({tuple(each[0].columns) for each in named.values()}) == 1
+    return {word: each[0] for word, each in named.items()} if whole else {}
+
+
+def _among(table: Peek, parts: dict[str, Peek]) -> bool:
+    return any(table is each for each in parts.values())
+
+
+def _table(page: _Page, table: Peek, label: str, parts: dict[str, Peek]) -> str:
     """Write one table of samples; returns the line of its task."""
     name = re.sub(r"[^\w.-]", "_", table.path.stem).lstrip("_.-") or "rows"
     page.add(f"  {_quoted(name)}:")
@@ -264,7 +278,11 @@ def _table(page: _Page, table: Peek, label: str) -> str:
     page.add(f"    labels: {{answer: {_quoted(label)}}}", "guessed: the column to be predicted")
     part = next((c for c in table.columns if c != label and set(table.head[c].cast(pl.String, strict=False).unique()) == {"train", "valid", "test"}), None)
     _features(page, table, [c for c in table.columns if c not in (label, time, part, *ids.values())], "    ")
-    page.add(f"    split: {_split(table, part, time if time != label else None, ids)}")
+    if parts:
+        files = ", ".join(f"{word}: {page.path(parts[word])}" for word in ("valid", "test"))
+        page.add(f"    split: {{by: given, files: {{{files}}}}}", "the files that you named after the parts")
+    else:
+        page.add(f"    split: {_split(table, part, time if time != label else None, ids)}")
     return f"{_quoted(name)}: {{kind: {_task(table.head[label])}, samples: {_quoted(name)}, label: answer}}"
 
 
@@ -275,9 +293,7 @@ def _split(table: Peek, part: str | None, time: str | None, ids: dict[str, str])
         return "{by: time, valid: 0.1, test: 0.2}"
     if ids:
         return f"{{by: user, of: {next(iter(ids))}, valid: 0.1, test: 0.2}}"
-    raise ConfigError(
-        f"{table.path.name} has no time and names no user or item, so its rows cannot be split honestly. Add a column that holds train, valid or test."
-    )
+    return "{by: random, valid: 0.1, test: 0.2}"
 
 
 def _task(label: pl.Series) -> str:

@@ -232,6 +232,8 @@ def _short(value: Any) -> Any:
     for key in ("table", "known"):
         if isinstance(tidy.get(key), dict) and set(tidy[key]) == {"path"}:
             tidy[key] = tidy[key]["path"]
+    if isinstance(files := tidy.get("files"), dict):
+        tidy["files"] = {k: f["path"] if isinstance(f, dict) and set(f) == {"path"} else f for k, f in files.items()}
     if isinstance(features := tidy.get("features"), dict):
         tidy["features"] = {k: f["kind"] if isinstance(f, dict) and set(f) == {"kind"} else f for k, f in features.items()}
     return tidy
@@ -242,8 +244,8 @@ def _absolute(values: Any, folder: Path) -> Any:
     if not isinstance(values, dict):
         return values
     moved = {key: _absolute(each, folder) for key, each in values.items()}
-    for key in ("table", "known"):
-        if not isinstance(source := moved.get(key), dict):
+    for source in (moved.get("table"), moved.get("known"), *_mapping(moved.get("files")).values()):
+        if not isinstance(source, dict):
             continue
         if isinstance(source.get("path"), str):
             source["path"] = str(folder / source["path"])

@@ -8,7 +8,9 @@ import polars as pl
 from banyan.store import giveaway
 from banyan.store.finding import Finding, share, some
 from banyan.store.open import task_labels
+from banyan.store.schema import Split
 from banyan.store.shop import SampleTable, Shop
+from banyan.store.split import how
 from banyan.store.symptoms import missing
 from banyan.store.times import text
 from banyan.types import TEST, TRAIN, VALID, Array
@@ -24,6 +26,7 @@ def sample_findings(shop: Shop) -> Iterator[Finding]:
     for name, table in shop.samples.items():
         where = f"samples.{name}"
         yield from _size(where, table)
+        yield from _random(where, table, how(shop.store, name))
         yield from _labels(where, table)
         yield from missing(f"{where}.features", table.context)
         yield from _without_entity(where, table)
@@ -46,6 +49,20 @@ def _size(where: str, table: SampleTable) -> Iterator[Finding]:
     if len(table) and (table.rate < 0.001).mean() > 0.2:
         found = f"{share(float((table.rate < 0.001).mean()))} of the rows were sampled with a rate below 0.001, so each stands for more than 1,000."
         yield Finding("warning", where, found, "Figures on the unsampled population will be noisy; draw plausible items (`plausible: true`) or more of them.")
+
+
+def _random(where: str, table: SampleTable, split: Split) -> Iterator[Finding]:
+    """What a random split promises and these rows may not keep."""
+    if split.by != "random" or not len(table):
+        return
+    if table.time is not None:
+        found = "rows that have a time are split at random, so the future leaks into the past: training rows lie after test rows."
+        yield Finding("warning", where, found, "Split by time, unless time means nothing here; figures of a random split say nothing of a forecast.")
+    for word, asked in (("validation", split.valid), ("test", split.test)):
+        held = float((table.part == WORDS[word]).mean())
+        if abs(held - float(asked)) > max(0.05, 4 * (float(asked) / len(table)) ** 0.5):
+            found = f"{word} holds {share(held)} of the rows where {share(float(asked))} were asked for: many rows are equal, and equal rows stay together."
+            yield Finding("warning", where, found, "Add the columns that tell the rows apart, or keep one of each with a `weight`.")
 
 
 def _stamped(time: Array) -> bool:

@@ -12,6 +12,7 @@ from banyan.store.times import text
 from banyan.types import DROPPED, TEST, TRAIN, VALID, Array
 
 Cut = tuple[int, int]
+BLOCK = 20_000  # texts that are hashed at a time, so that long ones take little memory
 
 
 def how(store: Store, name: str) -> Split:
@@ -87,8 +88,11 @@ def split(name: str, raw: Raw, how: Split, cut: Cut | None, entities: dict[str, 
             part = _leave_one_out(name, raw, entities, dropped)
         case "given":
             if raw.given is None:
-                raise ConfigError(f"samples.{name}: a split that is given reads the column {how.column!r}, and a recipe has none. Give it a split of its own.")
+                what = f"reads the column {how.column!r}" if how.column else "reads files"
+                raise ConfigError(f"samples.{name}: a split that is given {what}, and a recipe has none. Give it a split of its own.")
             part = raw.given.astype(np.int8)
+        case "random":
+            part = _shares(draws(_contents(raw, entities), how.seed), how)
     if cut is not None and raw.time is not None:
         part = _settled(part, raw, cut, dropped)
     if len(part) and not (part == TRAIN).any():
@@ -140,11 +144,31 @@ def of(how: Split) -> str:
 
 def parts_of_ids(frame: EntityFrame, how: Split) -> Array:
     """(len,) int8: the part of every row number, by its id and the seed alone, so the same in every table; the missing entity is dropped."""
-    draw = draws(frame.ids, how.seed)
-    test, valid = float(how.test), float(how.valid)
     part = np.full(len(frame), DROPPED, np.int8)
-    part[1:] = np.where(draw < test, TEST, np.where(draw < test + valid, VALID, TRAIN))
+    part[1:] = _shares(draws(frame.ids, how.seed), how)
     return part
+
+
+def _shares(draw: Array, how: Split) -> Array:
+    test, valid = float(how.test), float(how.valid)
+    return np.where(draw < test, TEST, np.where(draw < test + valid, VALID, TRAIN)).astype(np.int8)
+
+
+def _contents(raw: Raw, entities: dict[str, EntityFrame]) -> Array:
+    """(n,) text of each row: its ids, time, features and labels, of each the first 64 characters. Equal rows are one text, wherever they stand."""
+    ids = {name: pl.Series(np.append("", entities[name].ids)[rows], dtype=pl.String) for name, rows in raw.entities.items()}
+    times = {"time": pl.Series(raw.time)} if raw.time is not None else {}
+    columns = [*ids.values(), *times.values(), *raw.context.get_columns(), *raw.labels.get_columns()]
+    if not columns:
+        return np.full(len(raw), "")
+    texts = [_text(column).str.head(64).fill_null("").alias(str(i)) for i, column in enumerate(columns)]
+    return pl.DataFrame(texts).select(pl.concat_str(pl.all(), separator="\x1f")).to_series().to_numpy()
+
+
+def _text(column: pl.Series) -> pl.Series:
+    if isinstance(column.dtype, (pl.List, pl.Array)):
+        return column.cast(pl.List(column.dtype.inner)).list.eval(pl.element().cast(pl.String)).list.join("|", ignore_nulls=True)
+    return column.cast(pl.String)
 
 
 def draws(ids: Array, seed: int) -> Array:
@@ -154,6 +178,8 @@ def draws(ids: Array, seed: int) -> Array:
     """
     if not len(ids):
         return np.zeros(0)
+    if len(ids) > BLOCK:
+        return np.concatenate([draws(ids[at : at + BLOCK], seed) for at in range(0, len(ids), BLOCK)])
     raw = np.array(pl.Series(ids, dtype=pl.String).cast(pl.Binary).to_list(), dtype=np.bytes_)
     width = raw.dtype.itemsize
     matrix = raw.view(np.uint8).reshape(len(ids), width)

@@ -5,11 +5,13 @@ A recipe is a module of this folder with one public function:
 It makes every row that it can; which rows train is the business of `split.py`, where a row's events end that of `__init__.py`.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 
+from banyan.errors import DataError
 from banyan.store.schema import Feature
 from banyan.types import Array
 
@@ -46,3 +48,35 @@ class Raw:
         self.rate = np.ones(n, np.float32) if self.rate is None else self.rate.astype(np.float32, copy=False)
         self.exclude = np.full(n, -1, np.int64) if self.exclude is None else self.exclude.astype(np.int64, copy=False)
         return self
+
+
+def joined(name: str, raws: Sequence[tuple[str, Raw]]) -> Raw:
+    """The rows of several files, each with what messages call it, as one table. Raises DataError where they read a column differently."""
+    (first, whole), *others = raws
+    for label, raw in others:
+        for mine, theirs in ((whole.labels, raw.labels), (whole.context, raw.context)):
+            for column, kind in mine.schema.items():
+                if theirs.schema[column] != kind:
+                    raise DataError(f"samples.{name}: {column} is {kind} in {first} and {theirs.schema[column]} in {label}; write it the same way in both.")
+    if not others:
+        return whole
+    all_ = [raw for _, raw in raws]
+    return replace(
+        whole,
+        entities={entity: np.concatenate([raw.entities[entity] for raw in all_]) for entity in whole.entities},
+        time=_after([raw.time for raw in all_]),
+        labels=pl.concat([raw.labels for raw in all_]),
+        context=pl.concat([raw.context for raw in all_]),
+        scenario=_after([raw.scenario for raw in all_]),
+        weight=_after([raw.weight for raw in all_]),
+        rate=_after([raw.rate for raw in all_]),
+        given=_after([raw.given for raw in all_]),
+        file_row=_after([raw.file_row for raw in all_]),
+        notes=[note for raw in all_ for note in raw.notes],
+    )
+
+
+def _after(arrays: list[Array | None]) -> Array | None:
+    """One after the other; None where the table has no such column."""
+    there = [each for each in arrays if each is not None]
+    return np.concatenate(there) if there else None

@@ -11,8 +11,8 @@ from banyan.errors import ConfigError, DataError
 from banyan.store import columns
 from banyan.store.entities import extended, features, lookup
 from banyan.store.events import coded
-from banyan.store.samples.raw import Raw
-from banyan.store.schema import Samples, Store, TaskSpec, duration
+from banyan.store.samples.raw import Raw, joined
+from banyan.store.schema import Samples, Source, Store, TaskSpec, duration
 from banyan.store.shop import EntityFrame, EventLog
 from banyan.store.sources import read
 from banyan.store.times import microseconds, order, refuse
@@ -24,14 +24,23 @@ _GIVEN = {"train": TRAIN, "valid": VALID, "test": TEST}
 def make(
     name: str, samples: Samples, store: Store, entities: dict[str, EntityFrame], log: EventLog | None, scenarios: list[str]
 ) -> Raw:
-    """The rows of the table, in its order. `entities` and `scenarios` grow by the ids and scenarios that only this table knows.
+    """The rows of the table, in its order; after them those of the files that a given split names as validation and test.
 
+    `entities` and `scenarios` grow by the ids and scenarios that only this table knows.
     Raises ConfigError and DataError that name the file, the column, the row and the value.
     """
-    table = samples.table
-    assert table is not None
-    label = table.label
+    assert samples.table is not None
     _check(name, samples)
+    how = samples.split or store.split
+    files: list[tuple[Source, int | None]] = [(samples.table, TRAIN if how.files else None), *((each, _GIVEN[word]) for word, each in how.files.items())]
+    return joined(name, [(source.label, _read(name, samples, store, source, part, entities, log, scenarios)) for source, part in files])
+
+
+def _read(
+    name: str, samples: Samples, store: Store, table: Source, part: int | None, entities: dict[str, EntityFrame], log: EventLog | None, scenarios: list[str]
+) -> Raw:
+    """The rows of one file, all of them of `part` where that is given."""
+    label = table.label
     frame = read(table, store.folder, _columns(samples, store), plain=True)
     notes: list[str] = []
     rows = np.arange(1, frame.height + 1)
@@ -51,7 +60,7 @@ def make(
         weight=_share(samples.weight, frame, label, "a weight is a number of at least 0", lambda w: w >= 0),
         rate=_share(samples.rate, frame, label, "a sampling rate lies above 0 and at most at 1", lambda r: (r > 0) & (r <= 1)),
         window=_window(name, samples, log),
-        given=_given(samples, store, frame, label),
+        given=_given(samples, store, frame, label) if part is None else np.full(frame.height, part, np.int8),
         file_row=rows,
         notes=notes,
     )
