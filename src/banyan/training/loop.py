@@ -3,13 +3,12 @@
 It asks parts for verbs and knows none by name.
 """
 
-import hashlib
-import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -23,14 +22,16 @@ from banyan.errors import BanyanError
 from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.store.schema import TaskSpec, Training
-from banyan.training import checkpoint, dense
+from banyan.training import dense
+from banyan.training.budget import Budget, budget, training_rows
 from banyan.training.interrupt import Interrupt
-from banyan.training.journal import Entry, Journal
+from banyan.training.journal import Entry, Journal, Means
 from banyan.training.optim import LazyAdam
 from banyan.training.picks import Dealt, Picker, ahead
 from banyan.training.reach import shared_tensors
+from banyan.training.resume import NETWORK, Kept, identity
 from banyan.training.schedule import TableMix, TaskWeights, rate
-from banyan.types import TRAIN, Array, Step
+from banyan.types import Array, Step
 
 Figures = dict[str, dict[str, float]]  # task -> metric -> value
 ADVICE = "Lower training.lr or training.clip, or look for extreme numbers with `banyan check`."
@@ -63,39 +64,6 @@ class Record:
     cpu_seconds: float = 0.0
     rows: int = 0
     stopped: str = ""
-
-
-@dataclass
-class Budget:
-    """How much of each table a step and an epoch read; a task alone gets the joint model's."""
-
-    shares: dict[str, float]  # rows a step, on average
-    steps: int  # an epoch
-
-
-def budget(feeder: Feeder, tasks: Mapping[str, TaskSpec], options: Training) -> Budget:
-    """The mix of tables in a step, and the steps in which the largest table is read once."""
-    sizes = {name: len(rows) for name, rows in training_rows(feeder, tasks).items()}
-    mix = TableMix(sizes, options.batch, options.mix, options.passes)
-    steps = mix.steps(max(sizes, key=lambda name: sizes[name]))
-    return Budget(dict(zip(mix.names, mix.shares.tolist(), strict=True)), min(steps, options.steps or steps))
-
-
-def training_rows(feeder: Feeder, tasks: Mapping[str, TaskSpec]) -> dict[str, Array]:
-    """Table -> rows of the training part that show a label of one of the tasks."""
-    found = {}
-    for name in dict.fromkeys(spec.samples for spec in tasks.values()):
-        table = feeder.data.tables[name]
-        seen = np.zeros(len(table), bool)
-        for task, spec in tasks.items():
-            if spec.samples == name:
-                seen |= table.labels[task].seen.any(1)
-        rows = np.flatnonzero((table.part == TRAIN) & seen)
-        if not len(rows):
-            mine = ", ".join(t for t, s in tasks.items() if s.samples == name)
-            raise BanyanError(f"samples.{name}: no training row has a label of {mine}; look at `banyan check`.")
-        found[name] = rows
-    return found
 
 
 class Fit:
@@ -136,17 +104,22 @@ class Fit:
         self.picker = Picker(rows, mix, options.seed)
         final = {t: w for t, w in options.final_weights.items() if t in tasks}
         self.weights = TaskWeights({t: s.weight for t, s in tasks.items()}, over_time=options.weights, final=final)
-        self.names = [name if len(views) == 1 else f"{name}/{i}" for name, views in network.views.items() for i in range(len(views))]
+        self.names = [f"{name}/{stage}" if stage else name for name in network.views for stage in tasks[name].stages or [""]]
         self.of_view = [name for name, views in network.views.items() for _ in views]
         self.record, self.journal = Record(), Journal(folder / "history.jsonl" if folder else None)
-        self.best: dict[str, Tensor] = {}  # without a folder; else in the file that `best_file` names, written once an improvement
-        self.best_file: dict[str, str] = {}
         self.reached: dict[tuple[int, ...], list[int]] = {}
         self.bf16 = _bf16(options.bf16, self.device)
         self._picked: dict[str, Any] = self.picker.state()
-        self._balancing = parts.spec(balancing)
         self._began, self._factor = (time.perf_counter(), time.process_time()), 1.0
-        self._sums, self._counts = np.zeros(network.sizes.views), np.zeros(network.sizes.views)
+        self._means = Means(network.sizes.views)
+        moving = {
+            NETWORK: (network.state_dict, network.load_state_dict),
+            "table": (self.table.state, self.table.load),
+            "balancer": (self.balancer.state_dict, self.balancer.load_state_dict),
+            "optimiser": (partial(dense.state, self.optimiser), partial(dense.load, self.optimiser)),
+            "means": (self._means.state, self._means.load),
+        }
+        self.kept = Kept(folder, self.device, moving, identity(network, self.tasks, options, balancing, rows, self.budget))
 
     @property
     def history(self) -> list[Entry]:
@@ -169,7 +142,7 @@ class Fit:
             self._began = time.perf_counter() - self.record.seconds, time.process_time() - self.record.cpu_seconds
             if not self.record.stopped:
                 self._steps()
-            self._restore_best()
+            self.kept.restore_best()
         finally:
             torch.set_num_threads(threads)
         return self.record
@@ -250,7 +223,7 @@ class Fit:
             names = ", ".join(self.names[view] for view in present)
             raise BanyanError(f"The gradient of {names} has the length {norm} at step {number + 1}. {ADVICE} {self._whereabouts()}")
         self.optimiser.step()
-        self.table.step(step.distinct, leaf, (self.options.embedding_lr or self.options.lr) * self._factor)
+        self.table.step(step.distinct, leaf, (self.options.embedding_lr or self.options.lr) * self._factor, self.options.embedding_decay)
 
     def _rate(self, number: int) -> None:
         self._factor = rate(number, self.total, warmup=self.options.warmup, decay=self.options.decay)
@@ -262,15 +235,12 @@ class Fit:
         return torch.tensor([weights[self.of_view[view]] for view in present], device=self.device)
 
     def _log(self, number: int, losses: Sequence[float], weights: Tensor, present: Sequence[int]) -> None:
-        views = list(present)
-        self._sums[views] += losses
-        self._counts[views] += 1
+        self._means.add(present, losses)
         if (number + 1) % self.log_every and number + 1 != self.total:
             return
-        shown = {self.names[v]: float(self._sums[v] / self._counts[v]) for v in np.flatnonzero(self._counts)}
+        shown = {self.names[view]: loss for view, loss in self._means.take().items()}
         given = {self.names[v]: w for v, w in zip(present, weights.tolist(), strict=True)}
         self.journal.add({"step": number + 1, "loss": shown, "weight": given, "lr": self.options.lr * self._factor})
-        self._sums[:], self._counts[:] = 0, 0
         if self.watch:
             pace = self.record.rows / max(self._clock()[0], 1e-9)
             self.watch.step(number // self.budget.steps, number + 1, self.total, shown, pace)
@@ -288,7 +258,8 @@ class Fit:
         better = score > self.record.best_score
         if better:
             self.record.best_score, self.record.best_epoch, self.record.stale = score, epoch, 0
-            self._keep_best()
+            if self.evaluate:  # without, the last weights are the best, and nothing is copied
+                self.kept.keep_best(self.record.steps)
         else:
             self.record.stale += 1
         entry = {"epoch": epoch, "step": self.record.steps, "score": score, "valid": figures}
@@ -329,78 +300,20 @@ class Fit:
                 weights.append(self.tasks[task].weight)
         return float(np.average(gains, weights=weights)) if gains else -float(len(self.record.epochs))
 
-    def _keep_best(self) -> None:
-        """Without an `evaluate` the last weights are the best, and nothing is copied."""
-        if self.evaluate and self.folder:
-            self.best_file = checkpoint.write(self.folder / f"best-{self.record.steps:09d}.safetensors", self.network.state_dict())
-        elif self.evaluate:
-            self.best = {key: t.detach().clone() for key, t in self.network.state_dict().items()}
-
-    def _restore_best(self) -> None:
-        if self.folder and self.best_file:
-            self.network.load_state_dict(checkpoint.read(self.folder, self.best_file))
-        elif self.best:
-            self.network.load_state_dict(self.best)
-
     def _save(self) -> None:
         self.record.seconds, self.record.cpu_seconds = self._clock()
-        if self.folder is None:
-            return
-        tensors = {
-            **checkpoint.pack("network", self.network.state_dict()),
-            **checkpoint.pack("table", self.table.state()),
-            **checkpoint.pack("balancer", self.balancer.state_dict()),
-            **checkpoint.pack("optimiser", dense.state(self.optimiser)),
-            **checkpoint.pack("log", {"sums": torch.from_numpy(self._sums), "counts": torch.from_numpy(self._counts)}),
-            "rng": torch.get_rng_state(),
-        }
-        if self.device.type == "cuda":
-            tensors["rng_cuda"] = torch.cuda.get_rng_state(self.device)
-        facts = {
-            "record": asdict(self.record),
-            "picker": self._picked,
-            "weights": self.weights.state(),
-            "history": self.journal.sync(),
-            "best": self.best_file,
-            "options": self._identity(),
-        }
-        checkpoint.save(self.folder, tensors, facts, keep=self.best_file.values())
-
-    def _identity(self) -> dict[str, Any]:
-        """What must be the same for a run to be resumed."""
-        shapes = {key: [str(t.dtype), *t.shape] for key, t in self.network.state_dict().items()}
-        same = {
-            "training": self.options.model_dump(mode="json", exclude={"seconds", "threads"}),
-            "tasks": {t: s.model_dump(mode="json") for t, s in self.tasks.items()},
-            "balancing": {"part": self._balancing[0], **self._balancing[1]},
-            "rows": {name: len(rows) for name, rows in self.picker.rows.items()},
-            "rows a step": self.budget.shares,
-            "steps": self.budget.steps,
-            "network": hashlib.sha256(json.dumps(shapes).encode()).hexdigest(),
-        }
-        plain: dict[str, Any] = json.loads(json.dumps(same))
-        return plain
+        self.kept.save({"record": asdict(self.record), "picker": self._picked, "weights": self.weights.state(), "history": self.journal.sync()})
 
     def _resume(self) -> bool:
-        found = checkpoint.newest(self.folder) if self.folder else None
-        if found is None:
+        """Whether the folder holds a run, which goes on where its last checkpoint stands."""
+        facts = self.kept.resume()
+        if facts is None:
             return False
-        tensors, facts = found
-        if differing := "; ".join(_differences(facts["options"], self._identity())):
-            raise BanyanError(f"{self.folder}: holds a run with other options ({differing}); give another folder, or delete this one to begin again.")
-        self.network.load_state_dict(checkpoint.unpack("network", tensors))
-        self.table.load(checkpoint.unpack("table", tensors))
-        self.balancer.load_state_dict(checkpoint.unpack("balancer", tensors))
-        dense.load(self.optimiser, checkpoint.unpack("optimiser", tensors))
-        self._sums[:], self._counts[:] = tensors["log/sums"].numpy(), tensors["log/counts"].numpy()
-        self.record, self.best_file = Record(**facts["record"]), facts["best"]
+        self.record = Record(**facts["record"])
         self.picker.load(facts["picker"])
         self._picked = self.picker.state()
         self.weights.load(facts["weights"])
         self.journal.rewind(facts["history"])
-        torch.set_rng_state(tensors["rng"])
-        if "rng_cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["rng_cuda"], self.device)
         self.record.stopped = "" if self._has_more_time() else self.record.stopped
         return True
 
@@ -408,15 +321,6 @@ class Fit:
         """Whether what ended the run found in the folder, if anything, was a limit of seconds that has been raised since."""
         more = self.options.seconds is None or self.options.seconds > self.record.seconds
         return more and self.record.steps < self.total and self.record.stale < self.options.patience
-
-
-def _differences(was: Any, now: Any, where: str = "") -> Iterator[str]:
-    """A phrase for each value that is not what it was."""
-    if isinstance(was, dict) and isinstance(now, dict):
-        for key in sorted({*was, *now}):
-            yield from _differences(was.get(key), now.get(key), f"{where}.{key}" if where else key)
-    elif was != now:
-        yield f"{where} is another one" if where == "network" else f"{where} was {was!r} and is {now!r}"
 
 
 def _bf16(wanted: bool | None, device: torch.device) -> bool:
