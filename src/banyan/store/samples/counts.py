@@ -91,7 +91,7 @@ def _inputs(panel: Panel, key: Array, period: Array, span: Periods, samples: Sam
     out: dict[str, Array | pl.Series] = {f"lag_{lag}": lagged(panel, key, period, lag - 1) for lag in range(1, samples.lags + 1)}
     out |= {f"mean_{width}": rolling(panel, key, period, width) for width in MEANS if width < length}
     year = round(YEAR / span.length)
-    if year > samples.ahead and length > year:
+    if year > samples.ahead and length > year * 9 // 8:  # else it would be missing almost everywhere
         out |= {f"year_ago_{a}": lagged(panel, key, period, year - a) for a in range(1, samples.ahead + 1)}
     out["age"] = ((period - panel.first[key]) * (span.length / DAY)).astype(np.float32)
     middle = span.begin(period + 1) + span.length // 2
