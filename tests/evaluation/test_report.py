@@ -11,7 +11,7 @@ import pytest
 from banyan.evaluation import baselines, plots, report, transfer
 from banyan.evaluation.questions import judges
 from banyan.metrics import NAN, Interval
-from banyan.training.loop import budget
+from banyan.training.budget import budget
 from banyan.types import TEST
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}

@@ -14,7 +14,7 @@ from banyan.evaluation import baselines, table, transfer
 from banyan.evaluation.evaluate import evaluate, judged
 from banyan.evaluation.questions import ask
 from banyan.metrics import NAN, Interval
-from banyan.training.loop import budget, training_rows
+from banyan.training.budget import budget, training_rows
 from banyan.types import TEST
 
 

@@ -17,7 +17,8 @@ from banyan.metrics import NAN, Interval
 from banyan.model import Network
 from banyan.store.schema import Store, TaskSpec, Training
 from banyan.tasks import Task
-from banyan.training.loop import Budget, Fit, Record, Watch, training_rows
+from banyan.training.budget import Budget, training_rows
+from banyan.training.loop import Fit, Record, Watch
 
 
 @dataclass

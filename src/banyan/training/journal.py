@@ -2,8 +2,13 @@
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from banyan import disk
 from banyan.errors import BanyanError
@@ -56,6 +61,32 @@ class Journal:
         if len(begun) < length:
             raise BanyanError(f"{self.path}: has {len(begun)} bytes, its checkpoint counts {length}; the file was changed or removed since. Begin again.")
         self.length = length
+
+
+class Means:
+    """The mean loss of each view since the last line of the history."""
+
+    def __init__(self, views: int) -> None:
+        self.sums, self.counts = np.zeros(views), np.zeros(views)
+
+    def add(self, views: Sequence[int], losses: Sequence[float]) -> None:
+        """Count a step's losses (nats); views that are absent count nothing."""
+        self.sums[list(views)] += losses
+        self.counts[list(views)] += 1
+
+    def take(self) -> dict[int, float]:
+        """The mean of each view that had a loss; counting begins anew."""
+        found = {int(view): float(self.sums[view] / self.counts[view]) for view in np.flatnonzero(self.counts)}
+        self.sums[:], self.counts[:] = 0, 0
+        return found
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps."""
+        return {"sums": torch.from_numpy(self.sums), "counts": torch.from_numpy(self.counts)}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        self.sums[:], self.counts[:] = state["sums"].numpy(), state["counts"].numpy()
 
 
 def _finite(value: Any) -> Any:
