@@ -90,15 +90,6 @@ def test_an_unknown_option_is_refused(name: str) -> None:
         parts.check("cross", {"part": name, "depth": 3})
 
 
-@every_part
-@pytest.mark.parametrize("page", ["sharing.md", "sharing.zh.md"])
-def test_the_page_tells_of_the_part_and_its_options(name: str, page: str) -> None:
-    lines = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8").splitlines()
-    (line,) = [each for each in lines if each.startswith(f"| `{name}` |")]
-    for key, each in parts.options("cross", name).items():
-        assert f"`{key}` {each.default}" in line
-
-
 def test_fm_is_the_sum_over_all_pairs() -> None:
     x = rows()
     pairs = sum(x[:, i] * x[:, j] for i in range(TOKENS) for j in range(i))

@@ -200,15 +200,6 @@ def test_options_are_keyword_only_with_defaults_and_are_checked(name: str) -> No
                 make({"part": name, key: []})
 
 
-@every_part
-@pytest.mark.parametrize("page", ["sharing.md", "sharing.zh.md"])
-def test_the_page_tells_of_the_part_and_its_options(name: str, page: str) -> None:
-    lines = (DOCS / page).read_text(encoding="utf-8").splitlines()
-    (line,) = [each for each in lines if each.startswith(f"| `{name}` |")]
-    for key, each in parts.options("sharing", name).items():
-        assert f"`{key}` {each.default}" in line
-
-
 def test_the_page_shows_a_part_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The example under "Adding one" runs, and is the same in both languages."""
     shown = {re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.S)[0] for page in ("sharing.md", "sharing.zh.md")}
