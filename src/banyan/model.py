@@ -5,7 +5,7 @@ Reads a `Step` (see `types`); every part comes from its family by name.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, combinations
 from typing import Any
 
 import torch
@@ -19,10 +19,13 @@ from banyan.features.columns import ID, Layout
 from banyan.features.plan import Plan
 from banyan.features.stock import ITEM, USER
 from banyan.store.schema import ModelSpec, TaskSpec
-from banyan.types import Batch, Block, Candidates, Column, Sizes, Step
+from banyan.types import Batch, Block, Candidates, Column, Past, Sizes, Step
 
 ENCODERS = {"category": "categorical", "number": "numeric", "tags": "tags", "text": "text", "vector": "vector", "time": "time"}
 PAIR_TOKENS = 2
+PRODUCT_TOKENS = 2
+NEWEST_TOKENS = 2
+START = 0.05  # standard deviation of embeddings before training
 _WORDS = nn.ModuleDict()
 
 
@@ -33,7 +36,7 @@ class Embeddings(nn.Module):
 
     def __init__(self, rows: int, width: int) -> None:
         super().__init__()
-        self.register_buffer("weight", torch.randn(rows, width) * 0.05)
+        self.register_buffer("weight", torch.randn(rows, width) * START)
 
     def leaf(self, rows: Tensor) -> Float[Tensor, "U D"]:
         """The rows, each once, as a leaf that gathers their gradient in training."""
@@ -96,6 +99,8 @@ class Network(nn.Module):
         self.plan, self.width, self.length = plan, spec.width, spec.length
         width = spec.width
         self.embeddings = Embeddings(plan.rows, width)
+        for book in plan.books.values():  # until training moves them, what is missing or new says nothing
+            self.embeddings.weight[[book.missing, book.unseen]] = 0.0
         layouts = {**plan.entities, "context": plan.context}
         self.sources = nn.ModuleDict({_safe(name): Source(layout, width, spec.encoders) for name, layout in layouts.items() if layout.tokens})
         self.lengths = {name: len(layout.tokens) for name, layout in layouts.items() if layout.tokens}
@@ -104,11 +109,15 @@ class Network(nn.Module):
         if plan.has_past and spec.history is not None and ITEM in self.lengths:
             self.summary = nn.Linear(self.lengths[ITEM] * width, width)
             self.history = parts.build("history", spec.history, width)
-            self.lengths["history"] = 1
+            self.newest = _Newest(self.lengths[ITEM] * width, width)
+            self.lengths["history"] = 1 + NEWEST_TOKENS
         if any(t.pair for t in plan.tables.values()) and plan.pair:
             self.pair = nn.Sequential(nn.Linear(len(plan.pair), 4 * width), nn.ReLU(), nn.Linear(4 * width, PAIR_TOKENS * width))
             self.no_pair = nn.Parameter(torch.zeros(PAIR_TOKENS, width))
             self.lengths["pair"] = PAIR_TOKENS
+        self.meets = _Meeting(plan, self.lengths, width) if spec.products else None
+        if self.meets is not None and self.meets.pairs:
+            self.lengths["products"] = PRODUCT_TOKENS
         self._compress(spec)
         self.cross = parts.build("cross", spec.cross, sum(self.lengths.values()), width) if spec.cross is not None else None
         if self.cross is not None and self.cross.extra:
@@ -161,9 +170,11 @@ class Network(nn.Module):
         if "context" in self.sources:
             slots["context"] = self.sources["context"](batch.context, encoded.embedded)
         if "history" in self.lengths:
-            slots["history"] = self.past(batch, encoded).unsqueeze(1)
+            slots["history"] = torch.cat([self.past(batch, encoded).unsqueeze(1), self.newest(batch.past, encoded.tokens.get(ITEM), n)], 1)
         if "pair" in self.lengths:
             slots["pair"] = self.no_pair.expand(n, -1, -1) if batch.pair is None else self.pair(batch.pair).view(n, PAIR_TOKENS, self.width)
+        if "products" in self.lengths and self.meets is not None:
+            slots["products"] = self.meets(slots, batch)
         for name in self.squeezed:
             slots[name] = self.compressed[_safe(name)](slots[name].flatten(1)).view(n, -1, self.width)
         x = torch.cat([slots[name] for name in self.lengths if name in slots], 1) if len(slots) > 1 else next(iter(slots.values()))
@@ -229,6 +240,52 @@ class Network(nn.Module):
                         losses.append(each[i])
                         present.append(view)
         return torch.stack(losses), present
+
+
+class _Newest(nn.Module):
+    """Tokens of the newest event: its item, and how long ago it was. What somebody looks at next hangs on it (Rendle et al., WWW 2010)."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.item, self.gap = nn.Linear(inputs, NEWEST_TOKENS * width), nn.Linear(2, NEWEST_TOKENS * width)
+        self.none = nn.Parameter(torch.zeros(NEWEST_TOKENS, width))
+
+    def forward(self, past: Past | None, items: Tensor | None, rows: int) -> Float[Tensor, "B K D"]:
+        if past is None or items is None:
+            return self.none.expand(rows, -1, -1)
+        gap = past.gaps[:, -1:]
+        found = self.item(items.flatten(1))[past.items[:, -1]] + self.gap(torch.cat([gap, (-8 * gap).exp()], 1))  # days and hours are told apart
+        return torch.where(past.mask[:, -1:, None], found.view(rows, NEWEST_TOKENS, self.width), self.none)
+
+
+class _Meeting(nn.Module):
+    """Products of what two entities of a row are: the model's own user x item, query x item, user x offer (a factorisation machine between slots).
+
+    z_e = P_e tokens_e,  token = sum over pairs (a, b) of the row's entities of w_ab * z_a * z_b
+
+    A taste that meets a property is a product, which a network of ReLU layers has to build out of many kinks (Rendle et al., RecSys 2020).
+    Rows with fewer than two entities hold zeros, and nothing is computed for them.
+    """
+
+    def __init__(self, plan: Plan, lengths: Mapping[str, int], width: int) -> None:
+        super().__init__()
+        self.width, size = width, PRODUCT_TOKENS * width
+        together = {tuple(n for n in lengths if n in t.entities) for t in plan.tables.values() if not t.ranking}
+        self.pairs = sorted({pair for names in together for pair in combinations(names, 2)})
+        met = dict.fromkeys(name for pair in self.pairs for name in pair)
+        self.project = nn.ModuleDict({_safe(name): nn.Linear(lengths[name] * width, size) for name in met})
+        self.scale = nn.Parameter(torch.full((len(self.pairs), size), 1 / START))  # embeddings begin small, and their products would be unheard
+
+    def forward(self, slots: Mapping[str, Tensor], batch: Batch) -> Float[Tensor, "B K D"]:
+        """The product tokens of a batch whose entities' tokens stand in `slots`."""
+        here = [(i, *pair) for i, pair in enumerate(self.pairs) if pair[0] in batch.entities and pair[1] in batch.entities]
+        if not here:
+            return self.scale.new_zeros(batch.rows, PRODUCT_TOKENS, self.width)
+        z = {name: self.project[_safe(name)](slots[name].flatten(1)) for name in dict.fromkeys(n for _, a, b in here for n in (a, b))}
+        met = sum(self.scale[i] * z[a] * z[b] for i, a, b in here)
+        assert isinstance(met, Tensor)
+        return met.view(batch.rows, PRODUCT_TOKENS, self.width)
 
 
 class _Wide(nn.Module):

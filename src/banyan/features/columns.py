@@ -163,7 +163,7 @@ def _number(name: str, series: pl.Series, bins: int) -> Number:
 
 def _long_tailed(x: Array) -> bool:
     scale = x.std()
-    return bool(scale > 0 and np.mean(((x - x.mean()) / scale) ** 3) > 2.0 and np.abs(x).max() > 3)
+    return bool(scale > 0 and np.mean(((x - x.mean()) / scale) ** 3) > 1.0 and np.abs(x).max() > 3)
 
 
 def _signed_log(x: Array) -> Array:

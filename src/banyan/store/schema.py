@@ -14,7 +14,7 @@ from banyan import parts
 from banyan.errors import ConfigError
 
 FeatureKind = Literal["category", "number", "tags", "text", "time", "vector"]
-SLOTS = ("context", "history", "pair", "cross")  # slots that are no entities
+SLOTS = ("context", "history", "pair", "products", "cross")  # slots that are no entities
 RECIPES = ("outcomes", "next_item", "counts", "attributes")
 MICROSECONDS = {"s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000, "w": 604_800_000_000}
 
@@ -255,6 +255,7 @@ class ModelSpec(_Strict):
     balancing: str | dict[str, Any] = "fixed"
     history: str | dict[str, Any] | None = "target"
     cross: str | dict[str, Any] | None = None
+    products: bool = True  # products of what two entities of a row are: user x item, query x item, user x offer
     wide: bool = True  # a linear path from a row's numbers and pair features to each task, past the experts
     encoders: dict[str, str | dict[str, Any]] = Field(default_factory=dict)  # feature kind -> encoder part
     length: int = Field(default=50, ge=1)  # L: newest events of a history

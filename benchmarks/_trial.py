@@ -1,0 +1,102 @@
+"""One world tried: the joint model, popularity and `bayes` on the same rows; tasks alone; the two that fight, through a bottleneck."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from banyan.evaluation import transfer
+from banyan.evaluation.evaluate import Evaluation, evaluate, judged, validator
+from banyan.evaluation.questions import judges
+from banyan.features.build import Data, build, task_options
+from banyan.features.columns import Texts
+from banyan.features.step import Feeder
+from banyan.model import Network
+from banyan.store.load import load
+from banyan.store.open import open_store
+from banyan.store.schema import Store
+from banyan.store.world import World, gap_closed
+from banyan.training.loop import Fit
+from banyan.types import TEST
+from benchmarks import _truths
+
+FIGHT = ("keeps", "returns")
+NARROW = {"part": "bottom", "layers": (64, 1)}  # one number for both tasks: a shared representation of one direction
+DRAWS = 200
+
+
+@dataclass
+class Trial:
+    """A world's data and its joint model."""
+
+    store: Store
+    data: Data
+    feeder: Feeder
+    fit: Fit
+    evaluation: Evaluation
+
+
+def run(world: World, folder: Path, sets: Sequence[str], *, alone: Iterable[str] | None, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Figures by task, gains over tasks alone (all of them for None), and gains through the bottleneck; JSON-able."""
+    began = time.process_time()
+    shop = open_store(load(folder / "store.yaml", sets))
+    data = build(shop, Texts())
+    tell(f"seed {world.seed}: fitting {len(shop.store.tasks)} tasks together")
+    trial = _joint(shop.store, data, list(shop.store.tasks), folder / "joint")
+    tell(f"seed {world.seed}: {trial.fit.record.stopped}; CPU seconds {trial.fit.record.cpu_seconds:.0f}")
+    found: dict[str, Any] = {"seed": world.seed, "figures": _figures(world, trial), "cpu_seconds": trial.fit.record.cpu_seconds}
+    wanted = list(shop.store.tasks) if alone is None else list(alone)
+    found["gains"] = _gains(trial, wanted, folder / "alone", tell)
+    if alone is not None and set(FIGHT) <= set(wanted):
+        narrow = shop.store.model_copy(update={"model": shop.store.model.model_copy(update={"sharing": NARROW, "wide": False})})
+        tell(f"seed {world.seed}: {' and '.join(FIGHT)} through a bottleneck of one number")
+        found["narrow"] = _gains(_joint(narrow, data, FIGHT, folder / "narrow"), FIGHT, folder / "narrow-alone", tell)
+    return found | {"all_cpu_seconds": time.process_time() - began}
+
+
+def _joint(store: Store, data: Data, tasks: Sequence[str], folder: Path) -> Trial:
+    store = store.model_copy(update={"tasks": {name: store.tasks[name] for name in tasks}})
+    feeder = Feeder(data, {name: task_options(store, name) for name in tasks}, store.model.id_dropout)
+    torch.manual_seed(store.training.seed)
+    network = Network(data.plan, store.model, store.tasks)
+    fit = Fit(network, feeder, store.tasks, store.training, store.model.balancing, evaluate=validator(feeder, store.tasks), folder=folder)
+    fit.run()
+    return Trial(store, data, feeder, fit, evaluate(network, feeder, store.tasks, TEST))
+
+
+def _figures(world: World, trial: Trial) -> dict[str, dict[str, dict[str, float]]]:
+    """Task -> metric -> model, popularity, bayes, closed. The first metric of a task is the one that it is judged by; a funnel has one a stage."""
+    store, data, ours = trial.store, trial.data, trial.evaluation
+    levels = {}
+    for level in ("popularity", "bayes"):
+        answers = _truths.answers(world, store, data, ours.questions, level)
+        levels[level] = judged(data, store.tasks, ours.questions, answers, TEST).figures
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for task, part in judges(data, store.tasks).items():
+        wanted = [f"auc/{stage}" for stage in data.plan.targets[task].names] if part.views > 1 else [part.best]
+        found[task] = {}
+        for metric in wanted:
+            model, low, high = ours.figures[task][metric], levels["popularity"][task][metric], levels["bayes"][task][metric]
+            found[task][metric] = {"model": model, "popularity": low, "bayes": high, "closed": gap_closed(model, low, high)}
+    return found
+
+
+def _gains(trial: Trial, tasks: Sequence[str], folder: Path, tell: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+    """Task -> joint, alone, gain with its paired interval, verdict."""
+    alone: Mapping[str, list[transfer.Alone]] = {}
+    for task in tasks:
+        tell(f"{task} alone")
+        questions = trial.evaluation.questions
+        made = transfer.alone(trial.store, trial.feeder, task, trial.fit.budget, questions, TEST, seed=trial.store.training.seed, folder=folder / task)
+        alone = {**alone, task: [made]}
+    rows = transfer.compare(trial.store, trial.data, trial.evaluation, alone, draws=DRAWS)
+    return {row.task: _row(row) for row in rows if row.gain is not None}
+
+
+def _row(row: transfer.Row) -> dict[str, Any]:
+    assert row.gain is not None
+    gain = {"gain": row.gain.value, "low": row.gain.low, "high": row.gain.high}
+    return {"metric": row.metric, "joint": row.joint, "alone": row.alone, **gain, "verdict": row.verdict}
