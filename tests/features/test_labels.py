@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from banyan.errors import DataError
+from banyan.errors import ConfigError, DataError
 from banyan.features import labels
 from banyan.store.schema import TaskSpec
 from banyan.store.shop import SampleTable
@@ -92,11 +92,16 @@ def test_a_task_that_training_shows_nothing_of_is_refused(kind: str, empty: pl.S
 
 def test_labels_are_found_by_name() -> None:
     many = table({"x": [1], "t": [0]})
-    assert labels.names("t", spec("binary"), many) == ["t"]
-    assert labels.names("other", spec("binary"), many) == ["x"]
-    assert labels.names("other", spec("binary", label="t"), many) == ["t"]
-    assert labels.names("other", spec("count"), many) == ["x", "t"]
-    assert labels.names("other", spec("funnel", stages=["t", "x"]), many) == ["t", "x"]
+    assert labels.read("t", spec("binary"), many)[1].names == ("t",)
+    assert labels.read("other", spec("binary"), table({"x": [1]}))[1].names == ("x",)
+    assert labels.read("other", spec("binary", label="t"), many)[1].names == ("t",)
+    assert labels.read("other", spec("count"), many)[1].names == ("x", "t")
+    assert labels.read("other", spec("funnel", stages=["t", "x"]), many)[1].names == ("t", "x")
+
+
+def test_a_label_is_never_guessed_among_many() -> None:
+    with pytest.raises(ConfigError, match="which label"):
+        labels.read("other", spec("binary"), table({"x": [1], "t": [0]}))
 
 
 def test_classes_stand_in_the_order_of_their_numbers() -> None:

@@ -9,6 +9,7 @@ import polars as pl
 from banyan import parts
 from banyan.errors import DataError
 from banyan.features import vocabulary
+from banyan.store.open import task_labels
 from banyan.store.schema import TaskSpec
 from banyan.store.shop import SampleTable
 from banyan.types import TRAIN, Array, Target
@@ -22,16 +23,6 @@ class Labels:
     seen: Array  # bool (n, N)
 
 
-def names(task: str, spec: TaskSpec, table: SampleTable) -> list[str]:
-    """The label columns of a task: what it says, else the table's only one, else the one named as the task."""
-    if given := spec.stages or spec.labels or ([spec.label] if spec.label else None):
-        return list(given)
-    columns = table.labels.columns
-    if parts.find("tasks", spec.kind).kind == "counts":
-        return list(columns)
-    return [task] if task in columns else columns[:1]
-
-
 def read(task: str, spec: TaskSpec, table: SampleTable, target: Target | None = None) -> tuple[Labels, Target]:
     """A task's labels. Classes and priors are fitted on training rows unless `target` brings them.
 
@@ -40,7 +31,7 @@ def read(task: str, spec: TaskSpec, table: SampleTable, target: Target | None = 
     kind = parts.find("tasks", spec.kind)
     if kind.kind == "places":
         return _places(table, target)
-    columns = names(task, spec, table)
+    columns = task_labels(task, spec, table)
     train = table.part == TRAIN
     weight = table.weight / table.rate
     if kind.kind == "code":

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from banyan import parts
 from banyan.errors import ConfigError, DataError
 from banyan.store.entities import read_entities
 from banyan.store.events import read_events
@@ -72,7 +73,8 @@ def task_labels(name: str, task: TaskSpec, table: SampleTable) -> tuple[str, ...
     """
     known = table.labels.columns
     named = tuple(task.stages or task.labels or ([task.label] if task.label else []))
-    if task.kind == "ranking":
+    form = parts.find("tasks", task.kind).kind
+    if form == "places":
         if table.targets is None:
             raise ConfigError(f"tasks.{name}: a ranking needs samples of the recipe next_item; {task.samples} have no targets.")
         return ()
@@ -81,7 +83,7 @@ def task_labels(name: str, task: TaskSpec, table: SampleTable) -> tuple[str, ...
             raise ConfigError(f"tasks.{name}: the samples {task.samples} have no label {label!r}.{hint(label, known)}")
     if named:
         return named
-    if len(known) == 1 or (task.kind == "count" and known):
+    if len(known) == 1 or (form == "counts" and known):
         return tuple(known)
     if name in known:
         return (name,)

@@ -4,7 +4,6 @@ import numpy as np
 import polars as pl
 
 from banyan.errors import DataError
-from banyan.types import Array
 
 _UNITS = ((10**8, 10**11, "seconds", 1_000_000), (10**11, 10**14, "milliseconds", 1_000), (10**14, 10**17, "microseconds", 1))
 _RIGHT = "a time is ISO text such as 2024-03-31 or 2024-03-31T10:15:00Z, a date column, or a number of seconds, milliseconds or microseconds since 1970"
@@ -93,8 +92,3 @@ def _numbers(column: pl.Series, where: str) -> pl.Series:
 def text(stamp: int) -> str:
     """Microseconds as a date and time for messages."""
     return str(np.datetime64(int(stamp), "us")).replace("T", " ")[:16]
-
-
-def as_array(column: pl.Series) -> Array:
-    """An Int64 column without nulls as numpy."""
-    return column.to_numpy().astype(np.int64, copy=False)
