@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from banyan.evaluation import baselines
-from banyan.evaluation.baselines import rates, shelf, trees
+from banyan.evaluation.baselines import neighbours, rates, shelf, trees
 from banyan.evaluation.baselines.matrix import matrix
 from banyan.types import TEST, TRAIN
 
@@ -55,6 +55,21 @@ def test_knn_knows_the_colours_and_popularity_does_not(found: baselines.Baseline
     near, popular = (found.by_name[name].answers["next"] for name in ("item-kNN", "popularity"))
     assert np.nanmax(near) <= 20
     assert np.nanmax(popular) > 20
+
+
+def test_knn_reads_the_newest_events_of_all_users_where_there_are_too_many(board: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    table, log = board.data.tables["next"], board.data.stock.log
+    train = table.part == TRAIN
+    whole = neighbours._sessions(log, table.moment, train)[1]
+    monkeypatch.setattr(neighbours, "EVENTS", len(whole) // 2)
+    found = neighbours._sessions(log, table.moment, train)[1]
+    assert len(found) == len(whole) // 2
+    assert set((found % 2).tolist()) == {0, 1}  # both colours
+    users = np.zeros(len(log.start) - 1, np.int64)
+    np.maximum.at(users, table.moment.user[train], table.moment.end[train])
+    held = np.flatnonzero(np.arange(len(log.item)) < users[log.user])
+    newest = held[np.argsort(-log.time[held], kind="stable")[: len(found)]]
+    assert sorted(found.tolist()) == sorted(log.item[newest].tolist())
 
 
 def test_own_history_puts_the_users_items_first(found: baselines.Baselines) -> None:

@@ -36,7 +36,9 @@ def _sessions(log: EventLog, moment: Moment, train: Array) -> tuple[Array, Array
     end = np.zeros(len(log.start) - 1, np.int64)
     np.maximum.at(end, moment.user[train], moment.end[train])
     user = log.user
-    known = np.flatnonzero((np.arange(len(user)) < end[user]) & (log.item > 0))[-EVENTS:]
+    known = np.flatnonzero((np.arange(len(user)) < end[user]) & (log.item > 0))
+    if len(known) > EVENTS:
+        known = np.sort(known[np.argpartition(log.time[known], -EVENTS)[-EVENTS:]])
     if not len(known):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     gap = np.diff(log.time[known]) > DAY if log.clock == "time" else np.zeros(len(known) - 1, bool)
