@@ -162,12 +162,16 @@ def test_the_card_tells_tasks_metrics_rows_and_versions(run) -> None:
         assert word in card, word
 
 
-def test_passwords_of_databases_stay_at_home(run) -> None:
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://shop:hunter2@db.local/shop", "postgresql://shop:me@hunter2@db.local/shop", "postgresql://db.local/shop?Password=hunter2&sslmode=require"],
+)
+def test_passwords_of_databases_stay_at_home(run, url: str) -> None:
     from banyan.bundle.saving import described
     from banyan.store.schema import Source
 
     store = run.shop.store.model_copy(deep=True)
-    store.events.table = Source(sql="postgresql://shop:hunter2@db.local/shop", query="select * from e")
+    store.events.table = Source(sql=url, query="select * from e")
     assert "hunter2" not in json.dumps(described(store))
     assert "db.local" in json.dumps(described(store))
 

@@ -24,12 +24,12 @@ from banyan.features.step import Feeder
 from banyan.features.stock import Stock
 from banyan.model import Network
 from banyan.store.schema import Store
-from banyan.types import TEST, Array
+from banyan.types import PARTS, TEST, Array
 
 WEIGHTS, PLAN, STORE, FACTS, CARD = "weights.safetensors", "plan.json", "store.json", "facts.json", "README.md"
 LOG, STATISTICS, VECTORS = "log.safetensors", "statistics.safetensors", "item_vectors.safetensors"
 NEEDED = (WEIGHTS, PLAN, STORE, FACTS)
-SECRET = re.compile(r"://[^@/\s]*@")
+SECRET = re.compile(r"(://)[^/\s]*@|([?&]password=)[^&\s]*", re.IGNORECASE)  # up to the last @, since a password may hold one
 
 
 def save(path: Path, network: Network, data: Data, store: Store, facts: Mapping[str, Any] | None = None, *, since: int | None = None) -> Path:
@@ -110,7 +110,7 @@ def described(store: Store) -> dict[str, Any]:
 
 def _open(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: SECRET.sub("://", each) if key == "sql" and isinstance(each, str) else _open(each) for key, each in value.items()}
+        return {key: SECRET.sub(r"\1\2", each) if key == "sql" and isinstance(each, str) else _open(each) for key, each in value.items()}
     return [_open(each) for each in value] if isinstance(value, list) else value
 
 
@@ -128,7 +128,7 @@ def _plain(value: Any) -> Any:
 
 
 def _rows(data: Data) -> dict[str, dict[str, int]]:
-    return {name: {part: int((table.part == code).sum()) for part, code in (("train", 0), ("valid", 1), ("test", 2))} for name, table in data.tables.items()}
+    return {name: {part: len(table.rows(PARTS[part])) for part in ("train", "valid", "test")} for name, table in data.tables.items()}
 
 
 def versions() -> dict[str, str]:
