@@ -142,3 +142,27 @@ def test_a_lent_part_that_is_none_is_refused(lent: str, name: str, reason: str) 
 def test_a_required_option_that_is_missing_is_named(lent: str) -> None:
     with pytest.raises(ConfigError, match="needs the option 'scale'"):
         parts.build("sharing", "lent_needy:Mine", SIZES)
+
+
+def _bounds() -> Iterator[tuple[str, str, str, object]]:
+    """(family, part, option, a value that cannot be right) of the families whose options state their range."""
+    wrong: dict[type, list[object]] = {int: [-1, 2.5], float: [-1.0, float("nan"), float("inf")], tuple: [[0], "wide"]}
+    for family in ("encoders", "history", "tasks"):
+        for name in parts.names(family):
+            for key, option in parts.options(family, name).items():
+                for value in [] if isinstance(option.default, bool) or key == "levels" else wrong.get(type(option.default), []):
+                    yield family, name, key, value
+                if key in ("dropout", "smoothing"):
+                    yield family, name, key, 1.0
+
+
+@pytest.mark.parametrize("family, name, option, value", list(_bounds()))
+def test_a_number_out_of_range_is_refused_before_anything_is_made(family: str, name: str, option: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"option '{option}' is .*; it takes .*should be"):
+        parts.check(family, {"part": name, option: value})
+
+
+def test_every_default_is_in_range() -> None:
+    for family, name in FOLDER_FILES:
+        given = {key: each.default for key, each in parts.options(family, name).items() if each.default is not inspect.Parameter.empty}
+        assert parts.check(family, {"part": name, **given}) == (name, given)

@@ -9,7 +9,9 @@ import inspect
 import pkgutil
 import typing
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from banyan.errors import ConfigError
 
@@ -22,6 +24,12 @@ FAMILIES = {
     "cross": "Cross",
 }
 Spec = str | Mapping[str, Any]
+
+# Types of options that say which values can be right; `check` refuses the others.
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Size = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
 
 
 def names(family: str) -> list[str]:
@@ -77,7 +85,7 @@ def spec(value: Spec) -> tuple[str, dict[str, Any]]:
 
 
 def check(family: str, value: Spec) -> tuple[str, dict[str, Any]]:
-    """Refuse an unknown part, an unknown option, a missing one, or one of the wrong type. Returns (name, options)."""
+    """Refuse an unknown part, an unknown option, a missing one, one of the wrong type, or a value out of range. Returns (name, options)."""
     name, given = spec(value)
     known = options(family, name)
     for key in given:
@@ -87,17 +95,16 @@ def check(family: str, value: Spec) -> tuple[str, dict[str, Any]]:
     for key, parameter in known.items():
         if key not in given and parameter.default is inspect.Parameter.empty:
             raise ConfigError(f"{family} {name!r} needs the option {key!r}.")
-    hints = typing.get_type_hints(find(family, name).__init__)
+    hints = typing.get_type_hints(find(family, name).__init__, include_extras=True)
     return name, {key: _typed(family, name, key, each, hints.get(key, Any)) for key, each in given.items()}
 
 
 def _typed(family: str, name: str, key: str, value: Any, hint: Any) -> Any:
-    from pydantic import TypeAdapter, ValidationError
-
     try:
         return TypeAdapter(hint).validate_python(value)
     except ValidationError as error:
-        kind = getattr(hint, "__name__", str(hint))
+        plain = typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
+        kind = getattr(plain, "__name__", str(plain))
         raise ConfigError(f"{family} {name!r}: option {key!r} is {value!r}; it takes {kind} ({error.errors()[0]['msg'].lower()}).") from error
 
 

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from banyan.encoders import Encoder
 from banyan.encoders._needs import needed
+from banyan.parts import Share
 from banyan.types import Column
 
 
@@ -14,7 +15,7 @@ class Categorical(Encoder):
     dropout: share of the token's entries zeroed in training, the others scaled up.
     """
 
-    def __init__(self, width: int, inputs: int, *, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, inputs: int, *, dropout: Share = 0.0) -> None:
         super().__init__(width, inputs)
         self.dropout = nn.Dropout(dropout)
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from banyan.encoders import Encoder
 from banyan.encoders._needs import inputs_needed, needed
 from banyan.encoders._pool import masked_mean
+from banyan.parts import Natural, Positive
 from banyan.types import Column
 
 
@@ -21,7 +22,7 @@ class Numeric(Encoder):
     hidden: width of a hidden layer between numbers and token (0: none). limit: standard deviations beyond which a number counts as that many.
     """
 
-    def __init__(self, width: int, inputs: int, *, hidden: int = 0, limit: float = 10.0) -> None:
+    def __init__(self, width: int, inputs: int, *, hidden: Natural = 0, limit: Positive = 10.0) -> None:
         super().__init__(width, inputs)
         inputs_needed(inputs, "numeric")
         self.limit = limit

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from banyan.encoders import Encoder
 from banyan.encoders._needs import needed
 from banyan.encoders._pool import given, masked_mean
+from banyan.parts import Share
 from banyan.types import Column
 
 
@@ -16,7 +17,7 @@ class Tags(Encoder):
     dropout: share of the token's entries zeroed in training, the others scaled up.
     """
 
-    def __init__(self, width: int, inputs: int, *, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, inputs: int, *, dropout: Share = 0.0) -> None:
         super().__init__(width, inputs)
         self.dropout = nn.Dropout(dropout)
         self.empty = nn.Parameter(torch.randn(width) * width**-0.5)

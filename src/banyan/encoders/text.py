@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from banyan.encoders import Encoder
 from banyan.encoders._needs import needed
 from banyan.encoders._pool import given, masked_mean
+from banyan.parts import Natural, Share
 from banyan.types import Column
 
 
@@ -18,7 +19,7 @@ class Text(Encoder):
     hidden: width of the residual layer; 0 leaves the mean alone. dropout: share of n-grams left out in training.
     """
 
-    def __init__(self, width: int, inputs: int, *, hidden: int = 32, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, inputs: int, *, hidden: Natural = 32, dropout: Share = 0.0) -> None:
         super().__init__(width, inputs)
         self.dropout = dropout
         self.residual = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width)) if hidden else None

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from banyan.encoders import Encoder
 from banyan.encoders._needs import inputs_needed, needed
+from banyan.parts import Natural, Positive
 from banyan.types import Column
 
 
@@ -17,7 +18,7 @@ class Time(Encoder):
     hidden: width of the hidden layer (0: none, a linear map). limit: standard deviations of age beyond which it counts as that many.
     """
 
-    def __init__(self, width: int, inputs: int, *, hidden: int = 32, limit: float = 10.0) -> None:
+    def __init__(self, width: int, inputs: int, *, hidden: Natural = 32, limit: Positive = 10.0) -> None:
         super().__init__(width, inputs)
         inputs_needed(inputs, "time")
         self.limit = limit

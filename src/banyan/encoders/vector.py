@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from banyan.encoders import Encoder
 from banyan.encoders._needs import inputs_needed, needed
+from banyan.parts import Natural, Share
 from banyan.types import Column
 
 
@@ -17,7 +18,7 @@ class Vector(Encoder):
     hidden: width of a hidden layer (0: none, a linear map). dropout: share of the vector's entries zeroed in training, the others scaled up.
     """
 
-    def __init__(self, width: int, inputs: int, *, hidden: int = 0, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, inputs: int, *, hidden: Natural = 0, dropout: Share = 0.0) -> None:
         super().__init__(width, inputs)
         inputs_needed(inputs, "vector")
         layers = [nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, width)] if hidden else [nn.Linear(inputs, width)]

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from banyan.history import History
 from banyan.history._gaps import between
 from banyan.history._order import back, forth, last, moved
+from banyan.parts import Size
 
 
 class LSTM(History):
@@ -19,7 +20,7 @@ class LSTM(History):
 
     causal = True
 
-    def __init__(self, width: int, *, hidden: int = 32, layers: int = 1) -> None:
+    def __init__(self, width: int, *, hidden: Size = 32, layers: Size = 1) -> None:
         super().__init__(width)
         self.reader = nn.LSTM(width + 1, hidden, layers, batch_first=True)
         self.out = nn.Linear(hidden, width)

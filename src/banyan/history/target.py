@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from banyan.history import History
+from banyan.parts import Size
 
 
 class Target(History):
@@ -18,7 +19,7 @@ class Target(History):
     the history speaks to the target.
     """
 
-    def __init__(self, width: int, *, hidden: int = 32, softmax: bool = True) -> None:
+    def __init__(self, width: int, *, hidden: Size = 32, softmax: bool = True) -> None:
         super().__init__(width)
         self.softmax = softmax
         self.event = nn.Linear(width, hidden)

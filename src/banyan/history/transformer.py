@@ -9,6 +9,7 @@ from banyan.errors import ConfigError
 from banyan.history import History
 from banyan.history._gaps import EDGES, between, buckets
 from banyan.history._order import back, forth, last, moved
+from banyan.parts import Share, Size
 
 
 class Transformer(History):
@@ -23,7 +24,7 @@ class Transformer(History):
 
     causal = True
 
-    def __init__(self, width: int, *, blocks: int = 2, heads: int = 1, inner: int | None = None, dropout: float = 0.1) -> None:
+    def __init__(self, width: int, *, blocks: Size = 2, heads: Size = 1, inner: Size | None = None, dropout: Share = 0.1) -> None:
         super().__init__(width)
         inner = -(-width // (2 * heads)) * 2 * heads if inner is None else inner
         if inner % (2 * heads) or inner < 1:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from banyan import metrics
+from banyan.parts import Positive, Share, Size
 from banyan.tasks import Task
 from banyan.tasks._figures import rows
 from banyan.tasks._head import Straight, clean, head, logit, seen_mean
@@ -33,7 +34,7 @@ class Amount(Task):
     prior_share: ClassVar[bool] = True
     best = "gini"
 
-    def __init__(self, width: int, target: Target, *, tower: tuple[int, ...] = (32,), dropout: float = 0.0, floor: float = 0.1) -> None:
+    def __init__(self, width: int, target: Target, *, tower: tuple[Size, ...] = (32,), dropout: Share = 0.0, floor: Positive = 0.1) -> None:
         super().__init__(width, target)
         self.floor = floor
         average, share = target.prior if len(target.prior) == 2 else (target.prior or (1.0,)) + (0.5,)

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
+from banyan.parts import Share, Size
 from banyan.tasks import Task
 from banyan.tasks._figures import probability
 from banyan.tasks._head import clean, head, logit, seen_mean
@@ -25,7 +26,7 @@ class Binary(Task):
     highest: ClassVar[float] = 1.0
     best = "auc"
 
-    def __init__(self, width: int, target: Target, *, tower: tuple[int, ...] = (32,), dropout: float = 0.0, smoothing: float = 0.0) -> None:
+    def __init__(self, width: int, target: Target, *, tower: tuple[Size, ...] = (32,), dropout: Share = 0.0, smoothing: Share = 0.0) -> None:
         super().__init__(width, target)
         self.smoothing = smoothing
         self.head = head(width, tower, [logit(target.prior[0]) if target.prior else 0.0], dropout)

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from banyan import metrics
+from banyan.parts import Share, Size
 from banyan.tasks import Task
 from banyan.tasks._figures import rows
 from banyan.tasks._head import clean, head, seen_mean
@@ -28,7 +29,7 @@ class Classes(Task):
     rising: ClassVar[bool] = False
 
     def __init__(
-        self, width: int, target: Target, *, tower: tuple[int, ...] = (32,), dropout: float = 0.0, balanced: bool = False, smoothing: float = 0.0
+        self, width: int, target: Target, *, tower: tuple[Size, ...] = (32,), dropout: Share = 0.0, balanced: bool = False, smoothing: Share = 0.0
     ) -> None:
         super().__init__(width, target)
         self.smoothing = smoothing

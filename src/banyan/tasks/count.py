@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from banyan import metrics
+from banyan.parts import Positive, Share, Size
 from banyan.tasks import Task
 from banyan.tasks._figures import rows
 from banyan.tasks._head import Straight, clean, head, seen_mean
@@ -29,7 +30,7 @@ class Count(Task):
     best = "wape"
     rising: ClassVar[bool] = False
 
-    def __init__(self, width: int, target: Target, *, tower: tuple[int, ...] = (32,), dropout: float = 0.0, dispersion: float = 0.5) -> None:
+    def __init__(self, width: int, target: Target, *, tower: tuple[Size, ...] = (32,), dropout: Share = 0.0, dispersion: Positive = 0.5) -> None:
         super().__init__(width, target)
         answers = len(target.names)
         self.head = Straight(head(width, tower, [0.0] * answers, dropout), width, answers)

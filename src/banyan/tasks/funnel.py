@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from banyan.parts import Share, Size
 from banyan.tasks import Task
 from banyan.tasks._figures import probability
 from banyan.tasks._head import clean, head, logit, seen_mean
@@ -26,7 +27,7 @@ class Funnel(Task):
     lowest: ClassVar[float] = 0.0
     highest: ClassVar[float] = 1.0
 
-    def __init__(self, width: int, target: Target, *, tower: tuple[int, ...] = (32,), dropout: float = 0.0) -> None:
+    def __init__(self, width: int, target: Target, *, tower: tuple[Size, ...] = (32,), dropout: Share = 0.0) -> None:
         super().__init__(width, target)
         self.best = f"auc/{target.names[-1]}"
         before = (1.0, *target.prior)

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from banyan import metrics
 from banyan.errors import ConfigError
+from banyan.parts import Share, Size
 from banyan.tasks import Task
 from banyan.tasks._figures import rows
 from banyan.tasks._head import clean, head, logit, seen_mean
@@ -31,7 +32,7 @@ class Graded(Task):
     grades: ClassVar[bool] = True
     best = "spearman"
 
-    def __init__(self, width: int, target: Target, *, tower: tuple[int, ...] = (32,), dropout: float = 0.0, levels: tuple[float, ...] = ()) -> None:
+    def __init__(self, width: int, target: Target, *, tower: tuple[Size, ...] = (32,), dropout: Share = 0.0, levels: tuple[float, ...] = ()) -> None:
         super().__init__(width, target)
         values = levels or _values(target.classes)
         if len(values) < 2 or any(b <= a for a, b in pairwise(values)):

@@ -1,14 +1,16 @@
 """Which items come next: a score for every item of the catalogue."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from banyan import metrics
+from banyan.parts import Natural, Positive, Share, Size
 from banyan.tasks import Task
 from banyan.tasks._figures import rows
 from banyan.tasks._head import head, seen_mean
@@ -38,14 +40,14 @@ class Ranking(Task):
         width: int,
         target: Target,
         *,
-        tower: tuple[int, ...] = (),
-        dropout: float = 0.0,
+        tower: tuple[Size, ...] = (),
+        dropout: Share = 0.0,
         sampling: Literal["in_batch", "uniform", "popularity", "full"] = "uniform",
-        negatives: int = 500,
+        negatives: Size = 500,
         normalise: bool = False,
-        temperature: float | None = None,
-        hidden: int = 0,
-        at: tuple[int, ...] = (10, 20),
+        temperature: Positive | None = None,
+        hidden: Natural = 0,
+        at: Annotated[tuple[Size, ...], Field(min_length=1)] = (10, 20),
     ) -> None:
         super().__init__(width, target)
         self.sampling, self.negatives = sampling, negatives

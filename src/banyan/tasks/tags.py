@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from banyan import metrics
+from banyan.parts import Share, Size
 from banyan.tasks import Task
 from banyan.tasks._figures import rows
 from banyan.tasks._head import clean, head, logit, seen_mean
@@ -24,7 +25,7 @@ class Tags(Task):
     kind: ClassVar[str] = "tags"
     best = "auc"
 
-    def __init__(self, width: int, target: Target, *, tower: tuple[int, ...] = (32,), dropout: float = 0.0) -> None:
+    def __init__(self, width: int, target: Target, *, tower: tuple[Size, ...] = (32,), dropout: Share = 0.0) -> None:
         super().__init__(width, target)
         self.head = head(width, tower, [logit(share) for share in target.prior] or [0.0] * len(target.classes), dropout)
 
