@@ -1,5 +1,6 @@
 """The command line: every command is a few lines over what Python offers."""
 
+import errno
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -11,26 +12,63 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from typer.core import TyperGroup
 
 from banyan import __version__, parts
 from banyan.errors import BanyanError
 
-app = typer.Typer(
-    name="banyan", help="One multi-task model for a whole store.", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
-)
 out, err = Console(), Console(stderr=True)
+
+
+class Commands(TyperGroup):
+    """Every command: what the user can mend is one sentence on stderr and exit status 2, never a trace; Ctrl-C says how to go on."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except BanyanError as error:
+            raise _refused(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            raise _refused(f"{error.filename or 'A file'}: {error.strerror or error}.") from error
+        except KeyboardInterrupt as stop:
+            if not str(stop):  # what has more to say has said it
+                _say("Stopped. Start the same command again to go on.", err)
+            raise typer.Exit(130) from stop
+
+
+def _refused(sentence: str) -> typer.Exit:
+    err.print(f"Error: {sentence}", style="bold red", highlight=False, soft_wrap=True, markup=False)
+    return typer.Exit(2)
+
+
+def _say(text: str, console: Console = out) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)  # a path stands as it is, whatever signs it holds
+
+
+app = typer.Typer(
+    name="banyan",
+    cls=Commands,
+    help="One multi-task model for a whole store.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
 
 StoreFile = Annotated[Path, typer.Argument(help="The store's description, store.yaml.", show_default=False)]
 BundleFolder = Annotated[Path, typer.Argument(help="A bundle folder.", show_default=False)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting, such as model.width=32 or sharing.experts=6. May be repeated.")]
-PART_OPTIONS = ("sharing", "balancing", "history", "cross")
+Most = Annotated[int | None, typer.Option(min=0, help="Rows that a task is judged on, drawn at random; 0 for all. 20,000 unless given.", show_default=False)]
+Draws = Annotated[int | None, typer.Option(min=0, help="Bootstrap draws of the intervals. 100 unless given.", show_default=False)]
 
 
 @app.callback(invoke_without_command=True)
 def main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     """One multi-task model for a whole store."""
     if version:
-        out.print(__version__)
+        _say(__version__)
         raise typer.Exit
 
 
@@ -46,7 +84,7 @@ def init(
     if to.exists() and not force:
         raise BanyanError(f"{to} is there already; give another --out, or --force to replace it.")
     to.write_text(draft(files, to.parent), encoding="utf-8")
-    out.print(f"Wrote {to}. Read its comments, then run: banyan check {to}")
+    _say(f"Wrote {to}. Read its comments, then run: banyan check {to}")
 
 
 @app.command()
@@ -71,6 +109,8 @@ def train(
     settings: Set = None,
     alone: Annotated[bool, typer.Option(help="Also train each task alone under the same budget.")] = True,
     simple: Annotated[bool, typer.Option(help="Also fit the simple baselines.")] = True,
+    most: Most = None,
+    draws: Draws = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; the first GPU where there is one.")] = None,
 ) -> None:
     """Train one model on all tables, judge it, keep it."""
@@ -78,8 +118,13 @@ def train(
     from banyan.store.load import load
 
     chosen = [f"model.{key}={value}" for key, value in (("sharing", sharing), ("balancing", balancing), ("history", history)) if value]
-    run = fit(load(store, [*chosen, *(settings or [])]), to, alone=alone, simple=simple, console=err, device=device)
-    _tell(run)
+    described = load(store, [*chosen, *(settings or [])])
+    _tell(fit(described, to, alone=alone, simple=simple, console=err, device=device, **_judging(most, draws)))
+
+
+def _judging(most: int | None, draws: int | None) -> dict[str, Any]:
+    """What was asked for; the rest is as in Python."""
+    return ({} if most is None else {"most": most or None}) | ({} if draws is None else {"draws": draws})
 
 
 def _tell(run: Any) -> None:
@@ -87,12 +132,12 @@ def _tell(run: Any) -> None:
 
     out.print(table.terminal(run.rows, run.store.store))
     record = run.record
-    out.print(f"Joint model: {record.steps:,} steps, {record.seconds:.0f} s ({record.cpu_seconds:.0f} CPU s), stopped {record.stopped}.")
+    _say(f"Joint model: {record.steps:,} steps, {record.seconds:.0f} s ({record.cpu_seconds:.0f} CPU s), stopped {record.stopped}.")
     if run.alone:
-        out.print(f"Tasks alone: {sum(a.cpu_seconds for each in run.alone.values() for a in each):.0f} CPU s.")
+        _say(f"Tasks alone: {sum(a.cpu_seconds for each in run.alone.values() for a in each):.0f} CPU s.")
     if run.baselines.cpu_seconds:
-        out.print("Baselines: " + ", ".join(f"{name} {seconds:.0f} CPU s" for name, seconds in run.baselines.cpu_seconds.items()) + ".")
-    out.print(f"Bundle: {run.folder / 'bundle'}\nReport: {run.report.resolve()}", soft_wrap=True)
+        _say("Baselines: " + ", ".join(f"{name} {seconds:.0f} CPU s" for name, seconds in run.baselines.cpu_seconds.items()) + ".")
+    _say(f"Bundle: {run.folder / 'bundle'}\nReport: {run.report.resolve()}")
 
 
 @app.command()
@@ -101,13 +146,15 @@ def evaluate(
     bundle: Annotated[Path, typer.Option(help="The bundle to judge.")] = Path("runs/latest/bundle"),
     part: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
     simple: Annotated[bool, typer.Option(help="Also fit the simple baselines.")] = True,
+    most: Most = None,
+    draws: Draws = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Judge a saved bundle on a part of the store's split."""
     from banyan.evaluation import table
     from banyan.run import evaluate as judge
 
-    rows = judge(store, bundle, part=part, simple=simple)
+    rows = judge(store, bundle, part=part, simple=simple, **_judging(most, draws))
     if as_json:
         sys.stdout.write(json.dumps(table.plain(rows), indent=1) + "\n")
     else:
@@ -128,7 +175,7 @@ def predict(
     kept = Bundle.load(bundle)
     with _bar("rows") as step:
         path = kept.predict_file(table or _only_table(kept), rows, to, tasks=task, progress=step)
-    out.print(f"Wrote {path}")
+    _say(f"Wrote {path}")
 
 
 def _only_table(bundle: Any) -> str:
@@ -154,7 +201,7 @@ def recommend(
     asked = "all" if users == "all" else _ids(Path(users), kept.store.entities["user"].id)
     with _bar("blocks of users") as step:
         path = kept.recommend_to(to, asked, k, task=task, leave_out=leave_out or (), progress=step)
-    out.print(f"Wrote {path}")
+    _say(f"Wrote {path}")
 
 
 def _ids(path: Path, column: str) -> Any:
@@ -182,7 +229,8 @@ def list_parts(
         raise BanyanError(f"There is no family {family!r}. Families: {', '.join(parts.FAMILIES)}.")
     found = {each: {name: _options(each, name) for name in parts.names(each)} for each in ([family] if family else parts.FAMILIES)}
     if as_json:
-        sys.stdout.write(json.dumps(found, indent=1, default=str) + "\n")
+        plain = {each: {name: {key: _plain(value) for key, value in known.items()} for name, known in of.items()} for each, of in found.items()}
+        sys.stdout.write(json.dumps(plain, indent=1) + "\n")
         return
     for each, known in found.items():
         table = Table("part", "what it is", "options", title=each, title_justify="left")
@@ -194,6 +242,10 @@ def list_parts(
 
 def _options(family: str, name: str) -> dict[str, Any]:
     return {key: ... if p.default is p.empty else p.default for key, p in parts.options(family, name).items()}
+
+
+def _plain(default: Any) -> dict[str, Any]:
+    return {"needed": True} if default is ... else {"default": default}
 
 
 @app.command()
@@ -215,13 +267,9 @@ def demo(
         shutil.rmtree(to / "run")
     page = complete_journey.write(to / "store", None if full else households)
     settings = complete_journey.FULL if full else complete_journey.SMALL
-    _tell(fit(load(page, settings), to / "run", seconds_simple=None if full else 60, console=err))
+    _tell(fit(load(page, settings), to / "run", seconds_simple=None if full else 60.0, console=err))
 
 
 def run() -> None:
-    """What the command `banyan` starts: errors that the user can mend are one sentence, not a trace."""
-    try:
-        app()
-    except BanyanError as error:
-        err.print(f"Error: {error}", style="bold red", highlight=False, soft_wrap=True, markup=False)
-        sys.exit(2)
+    """What the command `banyan` starts."""
+    app()

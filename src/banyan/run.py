@@ -2,13 +2,14 @@
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 
@@ -18,6 +19,7 @@ from banyan.evaluation import baselines, table, transfer
 from banyan.evaluation.baselines import Baselines
 from banyan.evaluation.evaluate import Evaluation, validator
 from banyan.evaluation.evaluate import evaluate as judge
+from banyan.evaluation.questions import MOST_RANKED, Question
 from banyan.evaluation.report import Report
 from banyan.evaluation.transfer import Alone, Row
 from banyan.features.build import Data, build, stocked, tabled, task_options
@@ -26,15 +28,17 @@ from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.store import doctor
 from banyan.store.finding import Finding
-from banyan.store.load import dump
+from banyan.store.load import dump, load, spelled_out
 from banyan.store.open import open_store
 from banyan.store.schema import Store
+from banyan.store.shop import Shop
 from banyan.training.loop import Fit, Record
 from banyan.training.progress import Bar
-from banyan.types import PARTS, TEST
+from banyan.types import PARTS, TEST, TRAIN, VALID
 
-DRAWS = 200  # of the bootstrap
-BUNDLE, REPORT, TABLE, PAGE = "bundle", "report.html", "table.json", "store.yaml"
+MOST, DRAWS = 20_000, 100  # rows a task is judged on, and draws of the bootstrap, unless said otherwise
+BUNDLE, REPORT, TABLE, PAGE, JOINT = "bundle", "report.html", "table.json", "store.yaml", "joint"
+FREE = {"training": {"seconds", "threads"}}  # what may change when a run goes on
 
 
 @dataclass
@@ -81,40 +85,73 @@ def train(
     *,
     alone: bool = True,
     simple: bool = True,
-    seconds_simple: float | None = 600,
+    seconds_simple: float | None = 600.0,
+    most: int | None = MOST,
+    draws: int = DRAWS,
     console: Console | None = None,
     device: str | None = None,
 ) -> Run:
     """Fit the joint model on the store's training part, judge it on the test part, write bundle and report into `folder`.
 
     `alone`: also train each task by itself under the same budget. `simple`: also fit the simple baselines, for at most `seconds_simple`.
-    A run that was stopped goes on where its last checkpoint stands when the same call is made again. `console` shows progress; None is quiet.
-    `device` is the first GPU where there is one, else the CPU. Raises ConfigError, DataError.
+    `most`: test rows that a task is judged on, drawn by the seed (None: all; a ranking takes at most 2,000 unless None). `draws`: of the
+    bootstrap. A run that was stopped, or is over, goes on where its last checkpoint stands when the same call is made again; another
+    description is refused. `console` shows progress; None is quiet. `device` is the first GPU where there is one, else the CPU.
+    Raises ConfigError, DataError.
     """
-    shop = open_store(store)
-    folder, store = Path(folder), shop.store
-    folder.mkdir(parents=True, exist_ok=True)
+    with _busy("reading the tables", console):
+        shop = open_store(store)
+        folder, store = Path(folder), shop.store
+        _claim(folder, store)
+        data = build(shop, Texts(folder / "texts.sqlite"))
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    dump(store, folder / PAGE)
-    data = build(shop, Texts(folder / "texts.sqlite"))
-    feeder = feeder_of(data, store)
-    torch.manual_seed(store.training.seed)
+    feeder, seed = feeder_of(data, store), store.training.seed
+    torch.manual_seed(seed)
     network = Network(data.plan, store.model, store.tasks)
     with watched(f"joint ({len(store.tasks)} tasks)", console) as bar:
-        options = {"evaluate": validator(feeder, store.tasks), "folder": folder / "joint", "watch": bar, "device": device}
+        options = {"evaluate": validator(feeder, store.tasks), "folder": folder / JOINT, "watch": bar, "device": device}
         fit = Fit(network, feeder, store.tasks, store.training, store.model.balancing, **options)
         record = fit.run()
-    evaluation = judge(network, feeder, store.tasks, TEST, by_scenario=True, intervals=DRAWS, seed=store.training.seed)
-    run = Run(folder, store, data, network, record, evaluation, [], notes=shop.notes)
+    ranked = None if most is None else min(most, MOST_RANKED)
+    evaluation = judge(network, feeder, store.tasks, TEST, most=most, most_ranked=ranked, by_scenario=True, intervals=draws, seed=seed)
+    run = Run(folder, store, data, network, record, evaluation, [], notes=[*shop.notes, *_fewer(data, evaluation.questions)])
     if alone:
         run.alone = {task: [_alone(run, feeder, fit, task, console, device)] for task in store.tasks if len(evaluation.questions[task])}
     if simple:
         with _busy("baselines: popularity, own history, item-kNN, trees", console):
             threads = store.training.threads or torch.get_num_threads()
             run.baselines = baselines.run(store, data, evaluation.questions, TEST, seconds=seconds_simple, threads=threads)
-    run.rows = transfer.compare(store, data, evaluation, run.alone, run.baselines, draws=DRAWS)
+    run.rows = transfer.compare(store, data, evaluation, run.alone, run.baselines, draws=draws)
     _written(run, fit)
     return run
+
+
+def _claim(folder: Path, store: Store) -> None:
+    """Write the description into the run's folder. Raises ConfigError where a run of another one has begun there."""
+    page = folder / PAGE
+    if page.exists() and any((folder / JOINT).glob("*")):
+        was, now = (spelled_out(each, leave_out=FREE) for each in (load(page), store))
+        if differing := list(_differences(was, now)):
+            more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+            said = "; ".join(differing[:3]) + more
+            raise ConfigError(f"{folder} holds a run of another description ({said}). Give another folder, or delete this one to begin again.")
+    folder.mkdir(parents=True, exist_ok=True)
+    dump(store, page)
+
+
+def _differences(was: Any, now: Any, where: str = "") -> Iterator[str]:
+    """A phrase for each value that is not what it was."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in dict.fromkeys([*was, *now]):
+            yield from _differences(was.get(key), now.get(key), f"{where}.{key}" if where else key)
+    elif was != now:
+        yield f"{where} was {was!r} and is {now!r}"
+
+
+def _fewer(data: Data, questions: Mapping[str, Question]) -> list[str]:
+    """What the cap on test rows took away."""
+    counts = {task: int(np.count_nonzero((data.tables[q.table].part == TEST) & data.tables[q.table].labels[task].seen.any(1))) for task, q in questions.items()}
+    return [f"{task}: judged on {len(q):,} of {counts[task]:,} test rows, drawn at random." for task, q in questions.items() if len(q) < counts[task]]
 
 
 def _alone(run: Run, feeder: Feeder, fit: Fit, task: str, console: Console | None, device: str) -> Alone:
@@ -140,25 +177,41 @@ def _written(run: Run, fit: Fit) -> None:
     Report(run.store, run.data, run.rows, run.evaluation, run.record, fit.history, run.baselines, run.alone, notes).write(run.folder / REPORT)
 
 
-def evaluate(store: Store | str | Path, bundle: str | Path, *, part: str = "test", simple: bool = False, draws: int = DRAWS) -> list[Row]:
+def evaluate(
+    store: Store | str | Path, bundle: str | Path, *, part: str = "test", simple: bool = False, most: int | None = MOST, draws: int = DRAWS
+) -> list[Row]:
     """Judge a saved bundle on a part of a store's split: the store that it was trained on, or the same shop with newer rows.
 
+    `part` is train, valid or test; `simple`, `most` and `draws` as in `train`.
     Raises ConfigError where the store has other tasks or tables than the bundle.
     """
+    if PARTS.get(part) not in (TRAIN, VALID, TEST):
+        raise ConfigError(f"There is no part {part!r}; parts are train, valid and test.")
     kept, shop = Bundle.load(bundle), open_store(store)
+    _same_shop(kept, shop, bundle)
+    texts, now = Texts(), shop.cut[0] if shop.cut is not None else None
+    stock = stocked(kept.plan, shop, texts)
+    data = Data(kept.plan, stock, {name: tabled(kept.plan, stock, shop.store, each, texts, now=now) for name, each in shop.samples.items()})
+    ranked = None if most is None else min(most, MOST_RANKED)
+    seed = shop.store.training.seed
+    found = judge(kept.network, feeder_of(data, shop.store), shop.store.tasks, PARTS[part], most=most, most_ranked=ranked, intervals=draws, seed=seed)
+    simple_ones = baselines.run(shop.store, data, found.questions, PARTS[part]) if simple else None
+    return transfer.compare(shop.store, data, found, None, simple_ones, draws=draws)
+
+
+def _same_shop(kept: Bundle, shop: Shop, bundle: str | Path) -> None:
+    """Refuse a store that asks what the bundle does not answer, or codes what happens otherwise."""
     if set(shop.store.tasks) != set(kept.store.tasks) or set(shop.samples) != set(kept.plan.tables):
         asked = ", ".join(shop.store.tasks)
         raise ConfigError(f"{bundle} answers {', '.join(kept.store.tasks)}; the store asks for {asked}. Train again, or name its own store.")
     behaviours = shop.log.behaviours if shop.log else ()
     for what, mine, theirs in (("behaviours", behaviours, kept.plan.behaviours), ("scenarios", shop.scenarios, kept.plan.scenarios)):
         if tuple(mine) != tuple(theirs):
-            raise ConfigError(f"{store}: its {what} are {', '.join(mine)}; the bundle was trained on {', '.join(theirs)}. Train again, or name its own store.")
-    texts, now = Texts(), shop.cut[0] if shop.cut is not None else None
-    stock = stocked(kept.plan, shop, texts)
-    data = Data(kept.plan, stock, {name: tabled(kept.plan, stock, shop.store, each, texts, now=now) for name, each in shop.samples.items()})
-    found = judge(kept.network, feeder_of(data, shop.store), shop.store.tasks, PARTS[part], by_scenario=True, intervals=draws)
-    simple_ones = baselines.run(shop.store, data, found.questions, PARTS[part]) if simple else None
-    return transfer.compare(shop.store, data, found, None, simple_ones, draws=draws)
+            raise ConfigError(f"The store's {what} are {_said(mine)}; {bundle} was trained on {_said(theirs)}. Train again, or name its own store.")
+
+
+def _said(words: Sequence[str]) -> str:
+    return ", ".join(word for word in words if word) or "none"
 
 
 def feeder_of(data: Data, store: Store) -> Feeder:

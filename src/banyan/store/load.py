@@ -3,7 +3,7 @@
 import inspect
 import re
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,12 @@ def dump(store: Store, path: str | Path) -> None:
     text = yaml.safe_dump(_short(values), sort_keys=False, allow_unicode=True, width=160)
     with whole(path) as aside:
         aside.write_text(text, encoding="utf-8")
+
+
+def spelled_out(store: Store, leave_out: Mapping[str, set[str]] | None = None) -> dict[str, Any]:
+    """Every key of a store with its value, JSON-able, the paths of its tables written out from the root: what two descriptions are compared by."""
+    found: dict[str, Any] = _absolute(store.model_dump(mode="json", exclude=leave_out), store.folder.resolve())  # type: ignore[arg-type]
+    return found
 
 
 def located(path: str | Path, overrides: Sequence[str], message: str) -> str:

@@ -66,7 +66,7 @@ def _column(part: type[Task], inputs: list[Matrix], value: Array, seen: Array, w
     found: list[Any] = []
     for each, y, shown, w in ((inputs[0], value, seen, weight), (inputs[1], valid.value, valid.seen, valid.weight)):
         keep = shown[:, min(column, shown.shape[1] - 1)]
-        label = y.reshape(len(y), -1)[:, 0 if part.kind == "code" else column]
+        label = y if y.ndim == 1 else y[:, 0 if part.kind == "code" else column]
         found += [Matrix(each.values[keep], each.names, each.categorical), label[keep], w[keep]]
     return tuple(found)
 
