@@ -223,7 +223,7 @@ class Fit:
             names = ", ".join(self.names[view] for view in present)
             raise BanyanError(f"The gradient of {names} has the length {norm} at step {number + 1}. {ADVICE} {self._whereabouts()}")
         self.optimiser.step()
-        self.table.step(step.distinct, leaf, (self.options.embedding_lr or self.options.lr) * self._factor, self.options.embedding_decay)
+        self.table.step(step.distinct, leaf, (self.options.embedding_lr or self.options.lr) * self._factor)
 
     def _rate(self, number: int) -> None:
         self._factor = rate(number, self.total, warmup=self.options.warmup, decay=self.options.decay)
