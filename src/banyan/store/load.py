@@ -58,7 +58,7 @@ def dump(store: Store, path: str | Path) -> None:
 
 def spelled_out(store: Store, leave_out: Mapping[str, set[str]] | None = None) -> dict[str, Any]:
     """Every key of a store with its value, JSON-able, the paths of its tables written out from the root: what two descriptions are compared by."""
-    found: dict[str, Any] = _absolute(store.model_dump(mode="json", exclude=leave_out), store.folder.resolve())  # type: ignore[arg-type]
+    found: dict[str, Any] = _absolute(store.model_dump(mode="json", exclude=leave_out), store.folder.resolve())
     return found
 
 
