@@ -39,22 +39,42 @@ class Trial:
     evaluation: Evaluation
 
 
-def run(world: World, folder: Path, sets: Sequence[str], *, alone: Iterable[str] | None, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Figures by task, gains over tasks alone (all of them for None), and gains through the bottleneck; JSON-able."""
-    began = time.process_time()
-    shop = open_store(load(folder / "store.yaml", sets))
+def run(
+    world: World,
+    folder: Path,
+    sets: Sequence[str],
+    *,
+    alone: Iterable[str] | None,
+    tell: Callable[[str], None],
+    tasks: Sequence[str] = (),
+    runs: Path | None = None,
+) -> dict[str, Any]:
+    """Figures by task, gains over tasks alone (all of them for None), and gains through the bottleneck; JSON-able.
+
+    `tasks`: all unless given. Checkpoints go to `runs`, `folder` unless given; `folder` holds the written world.
+    """
+    began, runs = time.process_time(), runs or folder
+    shop = open_store(_narrowed(load(folder / "store.yaml", sets), tasks))
     data = build(shop, Texts())
     tell(f"seed {world.seed}: fitting {len(shop.store.tasks)} tasks together")
-    trial = _joint(shop.store, data, list(shop.store.tasks), folder / "joint")
+    trial = _joint(shop.store, data, list(shop.store.tasks), runs / "joint")
     tell(f"seed {world.seed}: {trial.fit.record.stopped}; CPU seconds {trial.fit.record.cpu_seconds:.0f}")
     found: dict[str, Any] = {"seed": world.seed, "figures": _figures(world, trial), "cpu_seconds": trial.fit.record.cpu_seconds}
     wanted = list(shop.store.tasks) if alone is None else list(alone)
-    found["gains"] = _gains(trial, wanted, folder / "alone", tell)
+    found["gains"] = _gains(trial, wanted, runs / "alone", tell)
     if alone is not None and set(FIGHT) <= set(wanted):
         narrow = shop.store.model_copy(update={"model": shop.store.model.model_copy(update={"sharing": NARROW, "wide": False})})
         tell(f"seed {world.seed}: {' and '.join(FIGHT)} through a bottleneck of one number")
-        found["narrow"] = _gains(_joint(narrow, data, FIGHT, folder / "narrow"), FIGHT, folder / "narrow-alone", tell)
+        found["narrow"] = _gains(_joint(narrow, data, FIGHT, runs / "narrow"), FIGHT, runs / "narrow-alone", tell)
     return found | {"all_cpu_seconds": time.process_time() - began}
+
+
+def _narrowed(store: Store, tasks: Sequence[str]) -> Store:
+    if not tasks:
+        return store
+    kept = {name: store.tasks[name] for name in tasks}
+    used = {spec.samples for spec in kept.values()}
+    return store.model_copy(update={"tasks": kept, "samples": {name: each for name, each in store.samples.items() if name in used}})
 
 
 def _joint(store: Store, data: Data, tasks: Sequence[str], folder: Path) -> Trial:

@@ -72,7 +72,8 @@ def _one(seed: int, folder: Path, size: Mapping[str, int], options: argparse.Nam
     if not (folder / "store.yaml").exists():
         tell(f"seed {seed}: writing the world and its oracles")
         world.write(folder)
-    found = _trial.run(world, folder, options.set, alone=() if options.no_alone else None if options.null else ALONE, tell=tell)
+    alone = () if options.no_alone else None if options.null else ALONE
+    found = _trial.run(world, folder, options.set, alone=alone, tell=tell)
     page.write_text(json.dumps(found, indent=1))
     return found
 
