@@ -34,7 +34,7 @@ def main(folder: Path) -> None:
     (folder / "store.yaml").write_text(STORE)
     mine = "balancing={part: 'examples.add_a_balancer:Geometric', floor: 0.01}"  # in your project: my_package.mine:Mine
     store = banyan.load(folder / "store.yaml", [f"model.{mine}"])
-    print(banyan.train(store, folder=folder / "run").table())
+    print(banyan.train(store, folder / "run").table())
 
 
 if __name__ == "__main__":

@@ -53,15 +53,17 @@ def write_files(folder: Path, users: int = 300, items: int = 120, views: int = 1
     pl.concat(events).sort("ts").write_csv(folder / "events.csv")
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, users: int = 300, views: int = 12_000, settings: list[str] | None = None) -> banyan.Run:
+    """Describe, train, answer. `settings` such as training.epochs=1 change the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_files(folder)
+    write_files(folder, users=users, views=views)
     (folder / "store.yaml").write_text(STORE)  # `banyan init users.csv items.csv events.csv` writes a first version of this page
-    store = banyan.load(folder / "store.yaml")  # `banyan check store.yaml` says what the data can support
-    run = banyan.train(store, folder=folder / "run")
+    store = banyan.load(folder / "store.yaml", settings or [])  # `banyan check store.yaml` says what the data can support
+    run = banyan.train(store, folder / "run")
     print(run.table())
     asked = pl.DataFrame({"user_id": [1, 1, 2], "item_id": [5, 6, 5], "ts": ["2026-04-01T12:00:00"] * 3})
     print(run.bundle.predict("viewed", asked))
+    return run
 
 
 if __name__ == "__main__":
