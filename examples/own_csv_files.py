@@ -24,12 +24,12 @@ tasks:
   age: {kind: classes, samples: people, label: age}
 split: {by: time, valid: 14d, test: 14d}
 model: {sharing: ple, balancing: uncertainty}
-training: {epochs: 2, batch: 512}
+training: {epochs: 10, batch: 512}
 """
 
 
 def write_files(folder: Path, users: int = 300, items: int = 120, views: int = 12_000, seed: int = 0) -> None:
-    """A shop in which the young like one half of the brands and the old the other, over 90 days."""
+    """A shop in which the young like one half of the brands and the old the other, over 90 days. What is bought lay in the cart, so `next` is easy."""
     draw = np.random.default_rng(seed)
     young, brand = draw.random(users) < 0.5, draw.integers(0, 6, items)
     price = draw.lognormal(2.0, 0.6, items).round(2)
