@@ -60,6 +60,7 @@ def test_a_few_steps_beat_popularity(written: tuple[World, Path], tmp_path: Path
     assert all(share > 0.15 for share in closed.values()), closed
 
 
+@pytest.mark.slow
 def test_where_nothing_is_shared_no_gain_is_found(tmp_path: Path) -> None:
     null = make(users=400, items=200, null=True)
     null.write(tmp_path)
