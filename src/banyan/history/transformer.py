@@ -1,18 +1,17 @@
 """A history read by causal self-attention."""
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from banyan.errors import ConfigError
-from banyan.history import History
+from banyan.history._causal import Causal
 from banyan.history._gaps import EDGES, between, buckets
-from banyan.history._order import back, forth, last, moved
+from banyan.history._order import moved
 from banyan.parts import Share, Size
 
 
-class Transformer(History):
+class Transformer(Causal):
     """The newest event after blocks in which each event attends to itself and the earlier ones (SASRec; Kang and McAuley, ICDM 2018).
 
     Order enters by rotating queries and keys (RoPE; Su et al., 2021, eq. 16), time by an embedded bucket of the days since the event before.
@@ -21,8 +20,6 @@ class Transformer(History):
     blocks, heads: how many. inner: width inside, a multiple of 2 * heads; the width of a token, raised to such a multiple, unless given.
     dropout: share zeroed at the input and after each half block in training.
     """
-
-    causal = True
 
     def __init__(self, width: int, *, blocks: Size = 2, heads: Size = 1, inner: Size | None = None, dropout: Share = 0.1) -> None:
         super().__init__(width)
@@ -36,27 +33,6 @@ class Transformer(History):
         self.blocks = nn.ModuleList(_Block(inner, heads, dropout) for _ in range(blocks))
         self.out = nn.Sequential(nn.LayerNorm(inner), nn.Linear(inner, width))
         self.empty = nn.Parameter(torch.randn(width) * width**-0.5)
-
-    def forward(
-        self,
-        tokens: Float[Tensor, "B L D"],
-        gaps: Float[Tensor, "B L"],
-        mask: Bool[Tensor, "B L"],
-        target: Float[Tensor, "B D"] | None,
-    ) -> Float[Tensor, "B D"]:
-        """What `positions` knows after the newest event. The target is not read."""
-        if tokens.shape[1] == 0:
-            return self.empty.expand(len(tokens), -1)
-        states = self._states(tokens, gaps, mask, forth(mask))
-        return torch.where(mask.any(1, keepdim=True), self.out(last(states, mask)), self.empty)
-
-    def positions(self, tokens: Float[Tensor, "B L D"], gaps: Float[Tensor, "B L"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
-        """What is known after each event; the learned vector of no events at padding."""
-        if tokens.shape[1] == 0:
-            return tokens
-        places = forth(mask)
-        states = moved(self._states(tokens, gaps, mask, places), back(places))
-        return torch.where(mask.unsqueeze(-1), self.out(states), self.empty)
 
     def _states(self, tokens: Tensor, gaps: Tensor, mask: Tensor, places: Tensor) -> Tensor:
         """(B, L, inner), padding behind."""
