@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 
 from banyan.bundle import Bundle, save
+from banyan.disk import whole
 from banyan.errors import ConfigError
 from banyan.evaluation import baselines, table, transfer
 from banyan.evaluation.baselines import Baselines
@@ -164,7 +165,8 @@ def _alone(run: Run, feeder: Feeder, fit: Fit, task: str, console: Console | Non
 
 def _written(run: Run, fit: Fit) -> None:
     rows = table.plain(run.rows)
-    (run.folder / TABLE).write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    with whole(run.folder / TABLE) as aside:
+        aside.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     facts = {
         "metrics": run.evaluation.figures,
         "table": rows,

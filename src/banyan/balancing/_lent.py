@@ -98,7 +98,8 @@ def _plain(name: str) -> str:
 
 
 def _read_gradvac(aggregator: Any) -> Tensor:
-    return aggregator.gramian_weighting._phi_t.double().flatten().clone()  # type: ignore[no-any-return]
+    found: Tensor = aggregator.gramian_weighting._phi_t.double().flatten().clone()
+    return found
 
 
 def _write_gradvac(aggregator: Any, state: Tensor, rows: int) -> None:

@@ -73,13 +73,14 @@ def after(stock: Stock) -> int:
 
 
 def _stocked(aside: Path, network: Network, data: Data, store: Store, moment: int) -> dict[str, Any]:
-    stock, facts = data.stock, {"entities": {}, "now": after(data.stock), "since": None, "statistics": None, "vectors": False}
+    stock, files = data.stock, dict[str, str]()
+    facts: dict[str, Any] = {"entities": files, "now": after(data.stock), "since": None, "statistics": None, "vectors": False}
     for number, (name, values) in enumerate(stock.entities.items()):
         file = f"entity-{number}"
         found = arrays.of_values(values) | ({"since": stock.since[name]} if name in stock.since else {})
         _arrays(aside / f"{file}.safetensors", found)
         pl.DataFrame({"id": pl.Series(stock.ids[name], dtype=pl.String)}).write_parquet(aside / f"{file}.ids.parquet")
-        facts["entities"][name] = file  # type: ignore[index]
+        files[name] = file
     if stock.log is not None:
         kept = arrays.kept(stock, moment)
         facts["since"] = kept.since

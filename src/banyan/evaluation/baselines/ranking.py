@@ -1,6 +1,6 @@
 """Baselines of a ranking: what is popular, what the user had before, and what goes with it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy import sparse
@@ -21,17 +21,27 @@ NEWEST = 1_000  # events of a user that own history looks at
 HISTORY = 200  # and that item-kNN starts from
 BLOCK = 256  # rows scored together
 
+Ranker = Callable[[Question], Array]
+
 
 def popularity(store: Store, data: Data, question: Question, valid: Question) -> Array:
     """The items by how often they were wanted before the row's last snapshot boundary; the window that ranks validation best."""
-    return _best([lambda q, w=w: _ranks(data, q, _nothing(data, q), *_popular(store, data, q, w)) for w in WINDOWS], question, valid)
+
+    def within(window: int | None) -> Ranker:
+        return lambda q: _ranks(data, q, _nothing(data, q), *_popular(store, data, q, window))
+
+    return _best([within(window) for window in WINDOWS], question, valid)
 
 
 def own_history(store: Store, data: Data, question: Question, valid: Question) -> Array | str:
     """The items of the user's own past by decayed frequency, then the popular ones; the decay that ranks validation best."""
     if data.tables[question.table].moment is None:
         return "its rows have no user with a past"
-    return _best([lambda q, d=d: _ranks(data, q, _own(store, data, q, d), *_popular(store, data, q, None)) for d in DECAYS], question, valid)
+
+    def fading(decay: float) -> Ranker:
+        return lambda q: _ranks(data, q, _own(store, data, q, decay), *_popular(store, data, q, None))
+
+    return _best([fading(decay) for decay in DECAYS], question, valid)
 
 
 def neighbours(store: Store, data: Data, question: Question) -> Array | str:
@@ -50,9 +60,9 @@ def neighbours(store: Store, data: Data, question: Question) -> Array | str:
     return np.concatenate([np.pad(each, ((0, 0), (0, width - each.shape[1])), constant_values=np.nan) for each in found])
 
 
-def _best(makers: Sequence, question: Question, valid: Question) -> Array:  # type: ignore[type-arg]
+def _best(makers: Sequence[Ranker], question: Question, valid: Question) -> Array:
     scores = [ndcg_at(make(valid), 10, valid.weight) for make in makers] if len(valid) else [0.0]
-    return makers[int(np.nanargmax(np.nan_to_num(scores, nan=-1.0)))](question)  # type: ignore[no-any-return]
+    return makers[int(np.nanargmax(np.nan_to_num(scores, nan=-1.0)))](question)
 
 
 def _ranks(data: Data, question: Question, scores: sparse.csr_array, places: Array, which: Array) -> Array:
@@ -67,7 +77,7 @@ def _own(store: Store, data: Data, question: Question, decay: float) -> sparse.c
     return _past(data, question, NEWEST, lambda age: np.exp(-age / decay), _behaviours(store, data, question.table))
 
 
-def _past(data: Data, question: Question, newest: int, weigh, wanted: Array | None = None) -> sparse.csr_array:  # type: ignore[no-untyped-def]
+def _past(data: Data, question: Question, newest: int, weigh: Callable[[Array], Array], wanted: Array | None = None) -> sparse.csr_array:
     """(n, I) weights of the items of each row's past; `weigh` turns an event's age, in events from the newest, into a weight."""
     moment = data.tables[question.table].moment
     assert moment is not None

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -76,17 +77,9 @@ def _fewer(rows: Array, most: int, seed: int) -> Array:
 
 
 def _grower() -> Grow | None:
-    try:
-        import lightgbm  # noqa: F401
-
+    if find_spec("lightgbm"):
         return _lightgbm
-    except ImportError:
-        pass
-    try:
-        import sklearn  # noqa: F401
-    except ImportError:
-        return None
-    return _sklearn
+    return _sklearn if find_spec("sklearn") else None
 
 
 def _lightgbm(
