@@ -151,6 +151,17 @@ def test_recommend_writes_lists(used: Used, tmp_path: Path) -> None:
     assert len(pl.read_csv(tmp_path / "all.csv")) == 100
 
 
+def test_a_device_that_is_not_there_is_refused(used: Used, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("user_id,item_id,ts\n1,3,2026-04-01\n")
+    answered = ["predict", used.bundle, "--rows", tmp_path / "rows.csv", "--table", "viewed", "--out", tmp_path / "a.csv"]
+    ranked = ["recommend", used.bundle, "-k", "1", "--out", tmp_path / "b.csv"]
+    for command in (answered, ranked, ["evaluate", used.page, "--bundle", used.bundle], ["train", used.page, "--out", tmp_path / "run"]):
+        refused(banyan_(*command, "--device", "gpu"), "There is no device 'gpu' here; devices are cpu")
+    assert [each.name for each in tmp_path.iterdir()] == ["rows.csv"]
+    for command in (answered, ranked):
+        assert banyan_(*command, "--device", "cpu").exit_code == 0
+
+
 def test_a_tampered_bundle_answers_nothing(used: Used, tmp_path: Path) -> None:
     shutil.copytree(used.bundle, tmp_path / "bundle")
     weights = tmp_path / "bundle" / "weights.safetensors"

@@ -61,6 +61,7 @@ StoreFile = Annotated[Path, typer.Argument(help="The store's description, store.
 BundleFolder = Annotated[Path, typer.Argument(help="A bundle folder.", show_default=False)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting, such as model.width=32 or sharing.experts=6. May be repeated.")]
 Most = Annotated[int | None, typer.Option(min=0, help="Rows that a task is judged on, drawn at random; 0 for all. 20,000 unless given.", show_default=False)]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; the first GPU where there is one.", show_default=False)]
 Draws = Annotated[int | None, typer.Option(min=0, help="Bootstrap draws of the intervals. 100 unless given.", show_default=False)]
 
 
@@ -111,7 +112,7 @@ def train(
     simple: Annotated[bool, typer.Option(help="Also fit the simple baselines.")] = True,
     most: Most = None,
     draws: Draws = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; the first GPU where there is one.")] = None,
+    device: Device = None,
 ) -> None:
     """Train one model on all tables, judge it, keep it."""
     from banyan.run import train as fit
@@ -148,13 +149,14 @@ def evaluate(
     simple: Annotated[bool, typer.Option(help="Also fit the simple baselines.")] = True,
     most: Most = None,
     draws: Draws = None,
+    device: Device = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Judge a saved bundle on a part of the store's split."""
     from banyan.evaluation import table
     from banyan.run import evaluate as judge
 
-    rows = judge(store, bundle, part=part, simple=simple, **_judging(most, draws))
+    rows = judge(store, bundle, part=part, simple=simple, device=device, **_judging(most, draws))
     if as_json:
         sys.stdout.write(json.dumps(table.plain(rows), indent=1) + "\n")
     else:
@@ -168,11 +170,12 @@ def predict(
     to: Annotated[Path, typer.Option("--out", help="Where the answers go: .parquet, .csv or .jsonl.")],
     table: Annotated[str | None, typer.Option(help="The samples table that the rows are like; needed where the bundle has several.")] = None,
     task: Annotated[list[str] | None, typer.Option(help="Only these tasks. May be repeated.")] = None,
+    device: Device = None,
 ) -> None:
     """Answer a table's tasks for the rows of a file."""
     from banyan.bundle import Bundle
 
-    kept = Bundle.load(bundle)
+    kept = Bundle.load(bundle, device=device)
     with _bar("rows") as step:
         path = kept.predict_file(table or _only_table(kept), rows, to, tasks=task, progress=step)
     _say(f"Wrote {path}")
@@ -193,11 +196,12 @@ def recommend(
     k: Annotated[int, typer.Option("-k", min=1, help="Items a user.")] = 20,
     task: Annotated[str | None, typer.Option(help="The ranking task; the first unless given.")] = None,
     leave_out: Annotated[list[str] | None, typer.Option(help="Behaviours whose items are not offered again.")] = None,
+    device: Device = None,
 ) -> None:
     """Write the best items of each user. A run that was stopped goes on where it stood."""
     from banyan.bundle import Bundle
 
-    kept = Bundle.load(bundle)
+    kept = Bundle.load(bundle, device=device)
     asked = "all" if users == "all" else _ids(Path(users), kept.store.entities["user"].id)
     with _bar("blocks of users") as step:
         path = kept.recommend_to(to, asked, k, task=task, leave_out=leave_out or (), progress=step)

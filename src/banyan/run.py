@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 
 from banyan.bundle import Bundle, save
+from banyan.devices import device as named
 from banyan.disk import whole
 from banyan.errors import ConfigError
 from banyan.evaluation import baselines, table, transfer
@@ -100,24 +101,24 @@ def train(
     description is refused. `console` shows progress; None is quiet. `device` is the first GPU where there is one, else the CPU.
     Raises ConfigError, DataError.
     """
+    place = named(device)
     with _busy("reading the tables", console):
         shop = open_store(store)
         folder, store = Path(folder), shop.store
         _claim(folder, store)
         data = build(shop, Texts(folder / "texts.sqlite"))
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     feeder, seed = feeder_of(data, store), store.training.seed
     torch.manual_seed(seed)
     network = Network(data.plan, store.model, store.tasks)
     with watched(f"joint ({len(store.tasks)} tasks)", console) as bar:
-        options = {"evaluate": validator(feeder, store.tasks), "folder": folder / JOINT, "watch": bar, "device": device}
+        options = {"evaluate": validator(feeder, store.tasks), "folder": folder / JOINT, "watch": bar, "device": place}
         fit = Fit(network, feeder, store.tasks, store.training, store.model.balancing, **options)
         record = fit.run()
     ranked = None if most is None else min(most, MOST_RANKED)
     evaluation = judge(network, feeder, store.tasks, TEST, most=most, most_ranked=ranked, by_scenario=True, intervals=draws, seed=seed)
     run = Run(folder, store, data, network, record, evaluation, [], notes=[*shop.notes, *_fewer(data, evaluation.questions)])
     if alone:
-        run.alone = {task: [_alone(run, feeder, fit, task, console, device)] for task in store.tasks if len(evaluation.questions[task])}
+        run.alone = {task: [_alone(run, feeder, fit, task, console, place)] for task in store.tasks if len(evaluation.questions[task])}
     if simple:
         with _busy("baselines: popularity, own history, item-kNN, trees", console):
             threads = store.training.threads or torch.get_num_threads()
@@ -155,7 +156,7 @@ def _fewer(data: Data, questions: Mapping[str, Question]) -> list[str]:
     return [f"{task}: judged on {len(q):,} of {counts[task]:,} test rows, drawn at random." for task, q in questions.items() if len(q) < counts[task]]
 
 
-def _alone(run: Run, feeder: Feeder, fit: Fit, task: str, console: Console | None, device: str) -> Alone:
+def _alone(run: Run, feeder: Feeder, fit: Fit, task: str, console: Console | None, device: torch.device) -> Alone:
     with watched(f"{task} alone", console) as bar:
         questions, seed = run.evaluation.questions, run.store.training.seed
         return transfer.alone(
@@ -180,16 +181,23 @@ def _written(run: Run, fit: Fit) -> None:
 
 
 def evaluate(
-    store: Store | str | Path, bundle: str | Path, *, part: str = "test", simple: bool = False, most: int | None = MOST, draws: int = DRAWS
+    store: Store | str | Path,
+    bundle: str | Path,
+    *,
+    part: str = "test",
+    simple: bool = False,
+    most: int | None = MOST,
+    draws: int = DRAWS,
+    device: str | None = None,
 ) -> list[Row]:
     """Judge a saved bundle on a part of a store's split: the store that it was trained on, or the same shop with newer rows.
 
-    `part` is train, valid or test; `simple`, `most` and `draws` as in `train`.
+    `part` is train, valid or test; `simple`, `most`, `draws` and `device` as in `train`.
     Raises ConfigError where the store has other tasks or tables than the bundle.
     """
     if PARTS.get(part) not in (TRAIN, VALID, TEST):
         raise ConfigError(f"There is no part {part!r}; parts are train, valid and test.")
-    kept, shop = Bundle.load(bundle), open_store(store)
+    kept, shop = Bundle.load(bundle, device=device), open_store(store)
     _same_shop(kept, shop, bundle)
     texts, now = Texts(), shop.cut[0] if shop.cut is not None else None
     stock = stocked(kept.plan, shop, texts)

@@ -155,7 +155,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture(scope="session")
 def bundle(run: Trained) -> Bundle:
-    return Bundle.load(run.path)
+    return Bundle.load(run.path, device="cpu")  # whose answers are those of the run
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,14 @@
-"""A bundle is whole or refused; it answers the unknown; a killed job goes on."""
+"""A bundle is whole or refused, keeps what must be kept, and loads where it is asked to."""
 
 import json
 import shutil
 from pathlib import Path
 
-import numpy as np
-import polars as pl
 import pytest
 import torch
 
 from banyan.bundle import Bundle, folder, save
-from banyan.errors import BundleError, ConfigError, DataError
+from banyan.errors import BundleError, ConfigError
 
 
 @pytest.fixture
@@ -184,206 +182,16 @@ def test_loading_leaves_random_numbers_alone(run) -> None:
     assert torch.equal(torch.rand(1), wanted)
 
 
-def test_unknown_ids_are_strangers_and_get_finite_answers(bundle: Bundle) -> None:
-    rows = pl.DataFrame({"user_id": ["u1", "nobody", None], "item_id": ["nothing", "i1", "i2"]})
-    found = bundle.predict("viewed", rows)
-    assert found.columns == ["user_id", "item_id", "carted.cart", "bought.cart", "bought.buy"]
-    answers = found.select(pl.col(pl.Float32)).to_numpy()
-    assert ((answers > 0) & (answers < 1)).all()
-    assert found["bought.buy"].dtype == pl.Float32
+def test_it_moves_only_where_it_is_not_yet(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bundle.on("cpu") is bundle
+    monkeypatch.setattr("banyan.bundle.answers.named", torch.device)
+    moved = bundle.on("meta")
+    assert {each.device.type for each in moved.network.state_dict().values()} == {"meta"}
+    assert {each.device.type for each in bundle.network.state_dict().values()} == {"cpu"}, "the first bundle is as it was"
+    assert moved._items.device.type == "meta"
 
 
-def test_two_strangers_are_answered_alike(bundle: Bundle) -> None:
-    found = bundle.predict("viewed", pl.DataFrame({"user_id": ["nobody", "noone"], "item_id": ["i1", "i1"]}))
-    assert found["carted.cart"][0] == found["carted.cart"][1]
-
-
-def test_no_rows_get_no_answers(bundle: Bundle) -> None:
-    found = bundle.predict("viewed", pl.DataFrame({"user_id": [], "item_id": []}, schema={"user_id": pl.String, "item_id": pl.String}))
-    assert found.shape == (0, 5)
-
-
-@pytest.mark.parametrize(
-    ("table", "rows", "said"),
-    [
-        ("viewed", {"user_id": ["u1"]}, "no column 'item_id'"),
-        ("viewed", {"user_id": ["u1"], "item_id": ["i1"], "ts": ["last week"]}, "column ts, row 1: found 'last week'"),
-        ("viewed", {"user_id": ["u1", "u2"], "item_id": ["i1", "i2"], "ts": ["2024-02-20", None]}, "row 2"),
-        ("viewed", {"user_id": ["u1", "u2"], "item_id": ["i1", "i2"], "ts": ["2024-02-20", "2020-01-01"]}, "row 2: its moment is 2020-01-01"),
-        ("viewed", {"user_id": ["u1"], "item_id": ["i1"], "carted.cart": [0.5]}, "a column 'carted.cart' already"),
-        ("shown", {"who": ["u1"], "what": ["i1"], "place": ["first"], "device": ["desk"]}, "column place, row 1: found 'first'"),
-        ("shown", {"who": ["u1"], "what": ["i1"]}, "no column 'device'"),
-    ],
-)
-def test_a_bad_row_is_named(bundle: Bundle, table: str, rows: dict, said: str) -> None:
-    with pytest.raises(DataError) as caught:
-        bundle.predict(table, pl.DataFrame(rows), where="rows.csv")
-    assert said in str(caught.value)
-    assert "rows.csv" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("table", "tasks", "said"), [("veiwed", None, "Did you mean 'viewed'"), ("viewed", ["cart"], "no task 'cart'"), ("next", None, "recommend")]
-)
-def test_a_wrong_question_is_answered_by_a_hint(bundle: Bundle, table: str, tasks: list | None, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        bundle.predict(table, pl.DataFrame({"user_id": ["u1"], "item_id": ["i1"]}), tasks=tasks)
-
-
-def test_what_is_known_in_training_only_is_read_at_its_stated_value(bundle: Bundle) -> None:
-    rows = pl.DataFrame({"who": ["u1"] * 3, "what": ["i1"] * 3, "device": ["desk"] * 3})
-    found = bundle.predict("shown", rows.with_columns(place=pl.Series([1, 5, 9])))
-    plain = bundle.predict("shown", rows)
-    assert found["grade.grade"].n_unique() == 1
-    assert found["grade.grade"][0] == plain["grade.grade"][0]
-
-
-def test_the_columns_that_it_expects_are_enough(bundle: Bundle) -> None:
-    for table in ("viewed", "people", "weekly", "shown"):
-        expected = bundle.expects(table)
-        kinds = {name: pl.Float64 if what == "number" else pl.String for name, what in expected.items()}
-        kinds |= {name: pl.Datetime("us") for name, what in expected.items() if what.startswith("time")}
-        row = {name: [None] if not what.startswith("time") else [np.datetime64("2024-03-01", "us").item()] for name, what in expected.items()}
-        found = bundle.predict(table, pl.DataFrame(row, schema=kinds))
-        assert found.height == 1
-
-
-def test_users_without_events_are_recommended_something(bundle: Bundle) -> None:
-    found = bundle.recommend(["newcomer", "u0"], 4)
-    assert found["user"].to_list() == ["newcomer"] * 4 + ["u0"] * 4
-    assert found["rank"].to_list() == [1, 2, 3, 4] * 2
-    assert found["score"].is_finite().all()
-    assert found.group_by("user").agg(pl.col("score").diff().drop_nulls().max())["score"].max() <= 0
-
-
-def test_what_a_user_has_can_be_left_out_and_offers_limited(run, bundle: Bundle) -> None:
-    had = set(zip(*run.frames["e"].filter(pl.col("event") == "buy").select("user_id", "item_id").to_dict(as_series=False).values(), strict=True))
-    whole = bundle.with_events(run.frames["e"].filter(pl.col("ts").dt.epoch("us") < bundle.facts["since"]))
-    found = whole.recommend("all", 100, leave_out=["buy"])
-    assert not had & set(found.select("user", "item").rows())
-    assert found.height == 61 * 41 - len(had)
-    some = bundle.recommend(["u1"], 10, only=["i3", "i4"])
-    assert set(some["item"]) == {"i3", "i4"}
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [({"task": "carted"}, "no ranking task"), ({"k": 0}, "at least one"), ({"leave_out": ["bought"]}, "no behaviour"), ({"scenario": "moon"}, "no scenario")],
-)
-def test_a_wrong_wish_is_named(bundle: Bundle, options: dict, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        bundle.recommend(["u1"], **options)
-
-
-def test_an_unknown_offer_or_a_missing_user_is_named(bundle: Bundle) -> None:
-    with pytest.raises(DataError, match="no item 'i999'"):
-        bundle.recommend(["u1"], only=["i999"])
-    with pytest.raises(DataError, match="row 2"):
-        bundle.recommend(pl.Series(["u1", None]))
-
-
-class Killed(Exception):
-    """What a kill is in a test."""
-
-
-@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
-@pytest.mark.parametrize("stop", [1, 3])
-def test_a_killed_job_goes_on_where_it_stopped(bundle: Bundle, tmp_path: Path, monkeypatch, ending: str, stop: int) -> None:
-    whole, broken = tmp_path / f"whole.{ending}", tmp_path / f"broken.{ending}"
-    bundle.recommend_to(whole, "all", 3, block=13)
-
-    def kill(done: int, of: int) -> None:
-        assert of == 5
-        if done == stop:
-            raise Killed
-
-    with pytest.raises(Killed):
-        bundle.recommend_to(broken, "all", 3, block=13, progress=kill)
-    assert not broken.exists()
-    (tmp_path / f".{broken.name}.parts" / f".{stop:08d}.parquet.writing").write_bytes(b"half a part")
-    asked = []
-    best = Bundle._best
-    monkeypatch.setattr(Bundle, "_best", lambda self, ask, users: asked.append(len(users)) or best(self, ask, users))
-    bundle.recommend_to(broken, "all", 3, block=13)
-    assert len(asked) == 5 - stop
-    assert broken.read_bytes() == whole.read_bytes()
-    assert sorted(each.name for each in tmp_path.iterdir()) == sorted([whole.name, broken.name])
-
-
-def test_another_question_does_not_take_the_parts_of_a_killed_one(bundle: Bundle, tmp_path: Path) -> None:
-    def kill(done: int, of: int) -> None:
-        raise Killed
-
-    with pytest.raises(Killed):
-        bundle.recommend_to(tmp_path / "top.parquet", "all", 3, block=13, progress=kill)
-    bundle.recommend_to(tmp_path / "top.parquet", "all", 5, block=13)
-    found = pl.read_parquet(tmp_path / "top.parquet")
-    wanted = bundle.recommend("all", 5)
-    assert found.drop("score").equals(wanted.drop("score"))
-    assert np.allclose(found["score"].to_numpy(), wanted["score"].to_numpy(), atol=1e-6)  # blocks of other sizes add up in another order
-
-
-def test_an_ending_that_cannot_be_written_is_refused_before_the_work(bundle: Bundle, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"\.xlsx"):
-        bundle.recommend_to(tmp_path / "top.xlsx", "all")
-
-
-def test_rows_of_a_file_are_answered_into_a_file(bundle: Bundle, tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text("user_id,item_id,note\nu1,i1,007\nu2,i2,x\n")
-    bundle.predict_file("viewed", tmp_path / "rows.csv", tmp_path / "out.csv")
-    found = pl.read_csv(tmp_path / "out.csv", infer_schema=False)
-    assert found["note"].to_list() == ["007", "x"]
-    wanted = bundle.predict("viewed", pl.DataFrame({"user_id": ["u1", "u2"], "item_id": ["i1", "i2"]}))
-    assert np.allclose(found["carted.cart"].cast(pl.Float32).to_numpy(), wanted["carted.cart"].to_numpy(), atol=1e-6)
-
-
-def new_items(run, ids: list[str]) -> pl.DataFrame:
-    return run.frames["i"].head(len(ids)).with_columns(pl.Series("item_id", ids))
-
-
-def test_a_new_item_is_answered_by_its_features(run, bundle: Bundle) -> None:
-    grown = bundle.with_entities("item", new_items(run, ["n1", "n2"]))
-    found = grown.recommend(["u1"], 100)
-    assert found.height == 43
-    assert {"n1", "n2"} <= set(found["item"])
-    rows = pl.DataFrame({"user_id": ["u1"] * 3, "item_id": ["n1", "n2", "nothing"]})
-    one, two, stranger = grown.predict("viewed", rows)["carted.cart"].to_list()
-    assert len({one, two, stranger}) == 3
-    assert bundle.predict("viewed", rows)["carted.cart"].n_unique() == 1, "the first bundle is as it was"
-
-
-def test_what_was_known_is_answered_as_before_when_it_grows(run, bundle: Bundle) -> None:
-    users = pl.DataFrame({"user_id": ["n1", "n2"], "city": ["a", None], "joined": [None, "2024-01-01"]})
-    grown = bundle.with_entities("item", new_items(run, ["n1", "n2"])).with_entities("user", users)
-    rows = run.frames["e"].tail(200).select("user_id", "item_id")
-    assert grown.predict("viewed", rows).equals(bundle.predict("viewed", rows))
-    assert grown.recommend(["nobody"], 40, only=run.frames["i"]["item_id"].to_list()).select("item").equals(bundle.recommend(["nobody"], 40).select("item"))
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (pl.Series("item_id", ["n1", "i1"]), "row 2: found 'i1'; this item is in the bundle already"),
-        (pl.lit(None, pl.String).alias("item_id"), "needs an id"),
-        (pl.lit("n1").alias("item_id"), "stands in one row"),
-        (pl.lit("dear").alias("price"), "column price, row 1"),
-        (pl.Series("look", [[1.0, 2.0]] * 2), "2 entries"),
-    ],
-)
-def test_a_bad_new_item_is_named(run, bundle: Bundle, change: pl.Expr | pl.Series, said: str) -> None:
-    with pytest.raises(DataError, match=said):
-        bundle.with_entities("item", new_items(run, ["n1", "n2"]).with_columns(change))
-
-
-def test_a_new_users_events_change_the_answers(run, bundle: Bundle) -> None:
-    events = pl.DataFrame({"user_id": ["late"] * 3, "item_id": ["i1", "i1", "brand new"], "event": ["cart", "buy", "view"], "ts": ["2024-03-05"] * 3})
-    grown = bundle.with_events(events)
-    rows = pl.DataFrame({"user_id": ["late"], "item_id": ["i1"]})
-    assert grown.predict("viewed", rows, as_of="2024-03-06")["carted.cart"][0] != bundle.predict("viewed", rows, as_of="2024-03-06")["carted.cart"][0]
-    assert "brand new" in grown.recommend(["late"], 50)["item"]
-
-
-def test_a_behaviour_that_training_did_not_see_is_named(bundle: Bundle) -> None:
-    events = pl.DataFrame({"user_id": ["u1"] * 2, "item_id": ["i1"] * 2, "event": ["cart", "steal"], "ts": ["2024-03-05"] * 2})
-    with pytest.raises(DataError, match="column event, row 2: found 'steal'"):
-        bundle.with_events(events)
+def test_a_device_that_is_not_there_is_refused(run, bundle: Bundle) -> None:
+    for move in (lambda: Bundle.load(run.path, device="gpu"), lambda: bundle.on("gpu")):
+        with pytest.raises(ConfigError, match="There is no device 'gpu' here; devices are cpu"):
+            move()

@@ -20,4 +20,4 @@ def test_every_file_of_a_bundle_stands_in_the_page_and_no_other(run, page: str) 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_method_in_the_page_is_there(page: str) -> None:
     told = set(re.findall(r"bundle\.(\w+)\(", (DOCS / page).read_text(encoding="utf-8")))
-    assert told == {name for name in ("expects", "predict", "recommend", "recommend_to", "with_entities", "with_events") if hasattr(Bundle, name)}
+    assert told == {name for name in ("expects", "on", "predict", "recommend", "recommend_to", "with_entities", "with_events") if hasattr(Bundle, name)}

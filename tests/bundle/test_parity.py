@@ -171,7 +171,7 @@ def without_time(description: dict) -> None:
 
 def test_a_store_with_an_order_and_no_clock_agrees_too(train: Callable, tmp_path) -> None:
     run = train(tmp_path, ordered)
-    bundle = Bundle.load(run.path)
+    bundle = Bundle.load(run.path, device="cpu")
     assert len(bundle.stock.log.item) < len(run.shop.log.item)
     rows = run.data.tables["next"].rows(TEST)[:15]
     table = run.shop.samples["next"]
@@ -185,7 +185,7 @@ def test_a_store_with_an_order_and_no_clock_agrees_too(train: Callable, tmp_path
 
 def test_a_store_of_events_that_are_a_set_agrees_too(train: Callable, tmp_path) -> None:
     run = train(tmp_path, unordered)
-    bundle = Bundle.load(run.path)
+    bundle = Bundle.load(run.path, device="cpu")
     table = run.shop.samples["next"]
     for row in run.data.tables["next"].rows(TEST)[:15]:
         ids, scores = inference.top(run.network, run.feeder, "next", "next", np.array([row]), 7)
@@ -202,7 +202,7 @@ def versioned(description: dict) -> None:
 def test_rows_that_held_at_the_time_are_found_again(train: Callable, tmp_path) -> None:
     """Items whose price changed: the row of the moment, and one offer an item."""
     run = train(tmp_path, versioned)
-    bundle = Bundle.load(run.path)
+    bundle = Bundle.load(run.path, device="cpu")
     for table in ("viewed", "shown"):
         rows = run.data.tables[table].rows(TEST)
         frame, as_of = raw_rows(run, table, rows)

@@ -1,18 +1,23 @@
 """A loaded bundle: predictions for new rows, and recommendations, in fp32. Knows no HTTP and no training."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
+from torch import Tensor
 
 from banyan import inference
 from banyan.bundle import files, grow, loading, recommending
 from banyan.bundle.recommending import Ask, Users
 from banyan.bundle.rows import Reader, part
+from banyan.devices import device as named
 from banyan.errors import BundleError, ConfigError, DataError
 from banyan.features.build import Data, tabled
 from banyan.features.columns import Texts
@@ -34,7 +39,7 @@ Moment = datetime | date | str | int
 
 @dataclass(frozen=True)
 class Bundle:
-    """What `load` gives. It never changes: `with_entities` and `with_events` give another bundle that shares the weights."""
+    """What `load` gives. It never changes: `with_entities` and `with_events` give another bundle that shares the weights, `on` one elsewhere."""
 
     network: Network
     store: Store
@@ -45,14 +50,26 @@ class Bundle:
     texts: Texts
 
     @classmethod
-    def load(cls, path: str | Path, *, texts: Texts | None = None, lent: bool = False) -> "Bundle":
+    def load(cls, path: str | Path, *, texts: Texts | None = None, lent: bool = False, device: str | torch.device | None = None) -> "Bundle":
         """The bundle in the folder `path`, every file checked by its hash.
 
         `texts` encodes frozen texts of new rows; the packaged encoder without a cache unless given. `lent` allows parts from outside.
-        Raises BundleError that names the file.
+        `device` is where it answers: the first GPU where there is one, else the CPU, unless given.
+        Raises BundleError that names the file, ConfigError for a device that is not there.
         """
+        place = named(device)
         network, store, stock, facts, vectors = loading.read(Path(path), lent=lent)
-        return cls(network, store, stock, facts, vectors, int(facts["now"]), texts or Texts())
+        return cls(network.to(place), store, stock, facts, vectors, int(facts["now"]), texts or Texts())
+
+    def on(self, device: str | torch.device | None = None) -> "Bundle":
+        """The bundle that answers on another device, with a copy of the weights; itself where it is there already.
+
+        `device` as in `load`. Raises ConfigError for one that is not there.
+        """
+        here, place = inference.device_of(self.network), named(device)
+        if place.type == here.type and place.index in (None, here.index):
+            return self
+        return replace(self, network=copy.deepcopy(self.network).to(place))
 
     @property
     def plan(self) -> Plan:
@@ -164,7 +181,7 @@ class Bundle:
         vectors = self.vectors
         if vectors is not None and len(stock.ids[ITEM]) > len(vectors):
             fresh = inference.vectors(self.network, Feeder(Data(self.plan, stock, {})), first=len(vectors) + 1)[:-1]  # without the strangers'
-            vectors = np.concatenate([vectors, fresh.numpy()])
+            vectors = np.concatenate([vectors, fresh.cpu().numpy()])
         return replace(self, stock=stock, vectors=vectors, now=now)
 
     def _feeder(self, rows: SampleTable, now: int) -> Feeder:
@@ -199,9 +216,14 @@ class Bundle:
         return recommending.asked(self._reader, ranking, users, k, task, self._moment(as_of), scenario, leave_out, only)
 
     def _best(self, ask: Ask, users: pl.Series) -> pl.DataFrame:
-        assert self.vectors is not None
         rows = recommending.rows_of(self._reader, ask, users)
-        return recommending.best(self._reader, self.network, self._feeder(rows, ask.moment), self.vectors, ask, users, rows)
+        return recommending.best(self._reader, self.network, self._feeder(rows, ask.moment), self._items, ask, users, rows)
+
+    @cached_property
+    def _items(self) -> Tensor:
+        """The items' vectors where the network is, put there once."""
+        assert self.vectors is not None
+        return torch.from_numpy(self.vectors).to(inference.device_of(self.network))
 
     def _identity(self) -> str:
         """Tells bundles apart, and what joined them since."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 import torch
+from torch import Tensor
 
 from banyan import inference
 from banyan.bundle.rows import Reader
@@ -90,16 +91,16 @@ def rows_of(reader: Reader, ask: Ask, users: pl.Series) -> SampleTable:
     return reader.rows(table, frame, ask.moment, "users")
 
 
-def best(reader: Reader, network: Network, feeder: Feeder, vectors: Array, ask: Ask, users: pl.Series, rows: SampleTable) -> pl.DataFrame:
-    """(user, rank, item, score) of one block of users; `feeder` holds their `rows`, `vectors` (items, H) those of all items."""
+def best(reader: Reader, network: Network, feeder: Feeder, vectors: Tensor, ask: Ask, users: pl.Series, rows: SampleTable) -> pl.DataFrame:
+    """(user, rank, item, score) of one block of users; `feeder` holds their `rows`, `vectors` (items, H) are of all items, where the network is."""
     owner, item, value, rank = ([np.zeros(0, np.int64)] for _ in range(4))
-    hidden = torch.from_numpy(~ask.offered)
-    for where, score in inference.scores(network, feeder, ask.task, rows.name, np.arange(len(rows)), torch.from_numpy(vectors)):
+    hidden = torch.from_numpy(~ask.offered).to(vectors.device)
+    for where, score in inference.scores(network, feeder, ask.task, rows.name, np.arange(len(rows)), vectors):
         if not bool(score.isfinite().all()):
             raise BundleError(f"The task {ask.task!r} gave a score that is not finite; the bundle cannot answer. Train it again.")
         score[:, hidden] = -torch.inf
         by, had = _had(reader, rows, where, ask.leave_out)
-        score[torch.from_numpy(by), torch.from_numpy(had)] = -torch.inf
+        score[torch.from_numpy(by).to(score.device), torch.from_numpy(had).to(score.device)] = -torch.inf
         places, scores = inference.leading(score, ask.k)
         there = np.isfinite(scores)
         owner.append(np.nonzero(there)[0] + where.start)
