@@ -9,7 +9,7 @@ SECTIONS = {
     "The map": ["architecture"],
     "Describe": ["store", "samples", "check", "world", "demo"],
     "Learn": ["features", "encoders", "history", "cross", "sharing", "tasks", "model", "balancing", "training"],
-    "Judge": ["evaluation", "bundle", "cli", "python", "benchmarks"],
+    "Judge": ["evaluation", "calibration", "bundle", "cli", "python", "benchmarks"],
 }
 
 

@@ -1,6 +1,7 @@
 """A whole run from Python: it keeps what it found, repeats it, compares the task alone and the baselines, and serves what is to be served."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from banyan.store.schema import Store
 from examples.own_csv_files import STORE, write_files
 
 SMALL = ["training.epochs=1", "training.steps=4", "training.batch=128", "model.width=4", "model.sharing=bottom", "tasks.age.auxiliary=true"]
+SMALL += ["tasks.bought.calibration=isotonic"]
 NAMES = {"Bundle", "Run", "Store", "check", "evaluate", "load", "train", "BanyanError", "BundleError", "ConfigError", "DataError", "MissingExtraError"}
 
 
@@ -72,6 +74,22 @@ def test_a_finished_run_gives_the_same_table_without_training(run: Run, store: S
     second = banyan.train(store, run.folder, draws=20)
     assert second.table() == run.table()
     assert second.record == run.record
+
+
+def test_a_calibration_is_shown_kept_and_changed_without_training(run: Run, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before, after = run.evaluation.before["bought"], run.evaluation.figures["bought"]
+    assert before["log_loss/buy"] != after["log_loss/buy"]
+    assert before["auc/buy"] == pytest.approx(after["auc/buy"], abs=0.01)  # no stage is likelier than the one before it: a few rows may change places
+    assert (np.diff(run.evaluation.answers["bought"], axis=1) <= 0).all()
+    assert "Dashed: before calibration" in run.report.read_text(encoding="utf-8")
+    assert run.bundle.network.calibration["bought"].state() == run.network.calibration["bought"].state()
+    monkeypatch.setattr("banyan.training.loop.Fit._step", lambda *_: pytest.fail("it trains again"))
+    folder = tmp_path / "other"
+    shutil.copytree(run.folder, folder)
+    plain = {**store.tasks, "bought": store.tasks["bought"].model_copy(update={"calibration": None})}
+    second = banyan.train(store.model_copy(update={"tasks": plain}), folder, alone=False, simple=False, draws=0)
+    assert second.evaluation.figures["bought"] == pytest.approx(before)
+    assert "calibration.json" not in {each.name for each in (folder / "bundle").iterdir()}
 
 
 def test_the_seed_decides(store: Store, tmp_path: Path) -> None:

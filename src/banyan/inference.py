@@ -21,8 +21,8 @@ def device_of(network: Network) -> torch.device:
 
 
 @torch.no_grad()
-def predict(network: Network, feeder: Feeder, table: str, rows: Array, tasks: Sequence[str]) -> dict[str, Array]:
-    """Each task's answers in its own unit for rows of one table: (n, columns) float32."""
+def predict(network: Network, feeder: Feeder, table: str, rows: Array, tasks: Sequence[str], *, calibrated: bool = True) -> dict[str, Array]:
+    """Each task's answers in its own unit for rows of one table: (n, columns) float32; with `calibrated`, through the tasks' maps."""
     network.eval()
     found: dict[str, list[Array]] = {task: [] for task in tasks}
     for start in range(0, len(rows), BLOCK):
@@ -31,7 +31,8 @@ def predict(network: Network, feeder: Feeder, table: str, rows: Array, tasks: Se
         for name, views in network.shared(step.batches[0], tasks, encoded):
             part = network.task(name)
             answer = part.predict(part(views, None).float()).cpu().numpy()
-            found[name].append(answer.reshape(len(answer), -1))
+            answer = answer.reshape(len(answer), -1)
+            found[name].append(network.calibrated(name, answer) if calibrated else answer)
     return {task: np.concatenate(each) if each else np.zeros((0, 1), np.float32) for task, each in found.items()}
 
 

@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from itertools import accumulate, combinations
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from banyan import parts
+from banyan.calibration import Calibration
 from banyan.encoders._lookup import lookup
 from banyan.errors import ConfigError
 from banyan.features.columns import ID, Layout
 from banyan.features.plan import Plan
 from banyan.features.stock import ITEM, USER
 from banyan.store.schema import ModelSpec, TaskSpec
-from banyan.types import Batch, Block, Candidates, Column, Past, Sizes, Step
+from banyan.types import Array, Batch, Block, Candidates, Column, Past, Sizes, Step
 
 ENCODERS = {"category": "categorical", "number": "numeric", "tags": "tags", "text": "text", "vector": "vector", "time": "time"}
 PAIR_TOKENS = 2
@@ -126,6 +128,7 @@ class Network(nn.Module):
         self.sharing = parts.build("sharing", spec.sharing, self.sizes)
         height = self.sharing.width
         self.wide = _Wide(plan, len(plan.pair) if "pair" in self.lengths else 0, self.sizes.views, height) if spec.wide else None
+        self.calibration: dict[str, Calibration] = {}  # task -> the map of its answers, where one was fitted
         self.tasks = nn.ModuleDict()
         for name, spec_ in tasks.items():
             self.tasks[_safe(name)] = parts.build("tasks", {"part": spec_.kind, **spec_.options}, height, plan.targets[name])
@@ -146,6 +149,13 @@ class Network(nn.Module):
     def task(self, name: str) -> Any:
         """The task's part."""
         return self.tasks[_safe(name)]
+
+    def calibrated(self, name: str, answer: Array) -> Array:
+        """(n, C) answers of a task, float32, through its map, if it has one."""
+        if name not in self.calibration:
+            return answer
+        found: Array = self.task(name).consistent(self.calibration[name].apply(answer)).astype(np.float32)
+        return found
 
     def encode(self, step: Step, leaf: Float[Tensor, "U D"]) -> Encoded:
         """Look all ids up and encode every distinct entity, once a step. One split, so that its backward is one concatenation."""

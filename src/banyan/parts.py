@@ -22,6 +22,7 @@ FAMILIES = {
     "tasks": "Task",
     "balancing": "Balancer",
     "cross": "Cross",
+    "calibration": "Calibration",
 }
 Spec = str | Mapping[str, Any]
 

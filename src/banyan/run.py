@@ -17,7 +17,7 @@ from banyan.bundle import Bundle, save
 from banyan.devices import device as named
 from banyan.disk import whole
 from banyan.errors import ConfigError
-from banyan.evaluation import baselines, table, transfer
+from banyan.evaluation import baselines, calibrate, table, transfer
 from banyan.evaluation.baselines import Baselines
 from banyan.evaluation.evaluate import Evaluation, validator
 from banyan.evaluation.evaluate import evaluate as judge
@@ -40,7 +40,7 @@ from banyan.types import PARTS, TEST, TRAIN, VALID
 
 MOST, DRAWS = 20_000, 100  # rows a task is judged on, and draws of the bootstrap, unless said otherwise
 BUNDLE, REPORT, TABLE, PAGE, JOINT = "bundle", "report.html", "table.json", "store.yaml", "joint"
-FREE = {"training": {"seconds", "threads"}}  # what may change when a run goes on
+FREE: Mapping[str, Any] = {"training": {"seconds", "threads"}, "tasks": {"__all__": {"calibration"}}}  # what may change when a run goes on
 
 
 @dataclass
@@ -114,6 +114,7 @@ def train(
         options = {"evaluate": validator(feeder, store.tasks), "folder": folder / JOINT, "watch": bar, "device": place}
         fit = Fit(network, feeder, store.tasks, store.training, store.model.balancing, **options)
         record = fit.run()
+    calibrate.calibrate(network, feeder, store.tasks, seed=seed)
     ranked = None if most is None else min(most, MOST_RANKED)
     evaluation = judge(network, feeder, store.tasks, TEST, most=most, most_ranked=ranked, by_scenario=True, intervals=draws, seed=seed)
     run = Run(folder, store, data, network, record, evaluation, [], notes=[*shop.notes, *_fewer(data, evaluation.questions)])
@@ -171,6 +172,7 @@ def _written(run: Run, fit: Fit) -> None:
     facts = {
         "metrics": run.evaluation.figures,
         "table": rows,
+        "calibration": {task: {"before": before, "after": run.evaluation.figures[task]} for task, before in run.evaluation.before.items()},
         "notes": list(run.notes),
         "options": {"training": run.store.training.model_dump(mode="json")},
         "record": {key: value for key, value in vars(run.record).items() if key != "epochs"},

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from banyan.bundle import Bundle, save
+from banyan.evaluation.calibrate import calibrate
 from banyan.features.build import Data, build, task_options
 from banyan.features.step import Feeder
 from banyan.model import Network
@@ -46,13 +47,13 @@ DESCRIPTION = {
         },
     },
     "tasks": {
-        "carted": {"kind": "binary", "samples": "viewed", "label": "cart"},
-        "bought": {"kind": "funnel", "samples": "viewed", "stages": ["cart", "buy"]},
+        "carted": {"kind": "binary", "samples": "viewed", "label": "cart", "calibration": "platt"},
+        "bought": {"kind": "funnel", "samples": "viewed", "stages": ["cart", "buy"], "calibration": "isotonic"},
         "next": {"kind": "ranking", "samples": "next", "negatives": 20},
-        "age": {"kind": "classes", "samples": "people", "label": "age"},
-        "demand": {"kind": "count", "samples": "weekly"},
-        "grade": {"kind": "graded", "samples": "shown", "label": "grade"},
-        "spent": {"kind": "amount", "samples": "shown", "label": "spent"},
+        "age": {"kind": "classes", "samples": "people", "label": "age", "calibration": "temperature"},
+        "demand": {"kind": "count", "samples": "weekly", "calibration": "scale"},
+        "grade": {"kind": "graded", "samples": "shown", "label": "grade", "calibration": "temperature"},
+        "spent": {"kind": "amount", "samples": "shown", "label": "spent", "calibration": {"part": "isotonic", "bins": 20}},
         "moods": {"kind": "tags", "samples": "shown", "label": "moods"},
     },
     "split": {"by": "time", "valid": "14d", "test": "14d"},
@@ -144,6 +145,7 @@ def trained(folder: Path, change: Callable[[dict], None] | None = None) -> Train
     torch.manual_seed(0)
     network = Network(data.plan, shop.store.model, tasks)
     Fit(network, feeder, tasks, shop.store.training, "fixed", depth=0).run()
+    calibrate(network, feeder, tasks)
     path = save(folder / "bundle", network, data, shop.store, {"metrics": {"carted": {"auc": 0.61, "gauc": float("nan")}}, "notes": shop.notes})
     return Trained(folder, shop, data, feeder, network, frames, path)
 

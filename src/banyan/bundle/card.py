@@ -21,6 +21,7 @@ def card(store: Store, network: Network, data: Data, facts: Mapping[str, Any]) -
         _table(("task", "kind", "samples", "answer"), [_task(name, store, network) for name in network.views]),
         "## How well",
         _metrics(facts.get("metrics")),
+        *_calibration(facts.get("calibration")),
         "## Data",
         _table(("table", "training rows", "validation rows", "test rows"), _rows(facts["rows"])),
         _table(("entity", "rows", "features"), [_entity(name, data) for name in data.stock.ids]),
@@ -55,6 +56,17 @@ def _metrics(found: Any) -> str:
         return "No metrics were given when the bundle was saved."
     rows = [[task, figure, _figure(value)] for task, figures in found.items() if isinstance(figures, Mapping) for figure, value in figures.items()]
     return _table(("task", "metric", "value"), rows) if rows else "```json\n" + json.dumps(found, indent=1) + "\n```"
+
+
+def _calibration(found: Any) -> list[str]:
+    """What the maps over the answers changed, on test rows."""
+    rows = [
+        [task, figure, _figure(value), _figure(each["after"].get(figure))]
+        for task, each in (found or {}).items()
+        for figure, value in each["before"].items()
+        if value != each["after"].get(figure)
+    ]
+    return ["## Calibration", _table(("task", "metric", "before", "after"), rows)] if rows else []
 
 
 def _figure(value: Any) -> str:

@@ -10,8 +10,9 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
+from banyan import parts
 from banyan.bundle import arrays, folder
-from banyan.bundle.saving import FACTS, LOG, NEEDED, PLAN, STATISTICS, STORE, VECTORS, WEIGHTS
+from banyan.bundle.saving import CALIBRATION, FACTS, LOG, NEEDED, PLAN, STATISTICS, STORE, VECTORS, WEIGHTS
 from banyan.errors import BundleError
 from banyan.features.plan import Plan
 from banyan.features.stock import USER, Stock
@@ -35,7 +36,18 @@ def read(path: Path, *, lent: bool = False) -> tuple[Network, Store, Stock, dict
     with folder.reading(path / FACTS):
         stock = _stock(path, manifest, plan, store, facts)
         vectors = folder.read_arrays(_listed(path, VECTORS, manifest))["vectors"] if facts["vectors"] else None
-    return _network(path / WEIGHTS, plan, store, facts), store, stock, facts, vectors
+    network = _network(path / WEIGHTS, plan, store, facts)
+    if CALIBRATION in manifest["files"]:
+        _calibrated(path / CALIBRATION, network, store)
+    return network, store, stock, facts, vectors
+
+
+def _calibrated(path: Path, network: Network, store: Store) -> None:
+    """Give the network the maps of its tasks' answers."""
+    with folder.reading(path):
+        for name, state in folder.read_json(path).items():
+            network.calibration[name] = parts.build("calibration", store.tasks[name].calibration or "none", network.task(name).answers)
+            network.calibration[name].load(state)
 
 
 def _store(path: Path, lent: bool) -> Store:
@@ -44,7 +56,8 @@ def _store(path: Path, lent: bool) -> Store:
         model, tasks = found["model"], found["tasks"]
         if ":" in _part(model["balancing"]):
             model["balancing"] = "fixed"  # an answer needs no balancer
-        named = [model["sharing"], model.get("history"), model.get("cross"), *model["encoders"].values(), *(t["kind"] for t in tasks.values())]
+        named = [model["sharing"], model.get("history"), model.get("cross"), *model["encoders"].values()]
+        named += [each for task in tasks.values() for each in (task["kind"], task.get("calibration"))]
         outside = [each for each in map(_part, named) if ":" in each]
     if outside and not lent:
         raise BundleError(f"{path}: the bundle uses the part {outside[0]!r} from outside of banyan. If you trust it, load with lent=True.")

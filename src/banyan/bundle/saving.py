@@ -28,6 +28,7 @@ from banyan.types import PARTS, TEST, Array
 
 WEIGHTS, PLAN, STORE, FACTS, CARD = "weights.safetensors", "plan.json", "store.json", "facts.json", "README.md"
 LOG, STATISTICS, VECTORS = "log.safetensors", "statistics.safetensors", "item_vectors.safetensors"
+CALIBRATION = "calibration.json"
 NEEDED = (WEIGHTS, PLAN, STORE, FACTS)
 SECRET = re.compile(r"(://)[^/\s]*@|([?&]password=)[^&\s]*", re.IGNORECASE)  # up to the last @, since a password may hold one
 
@@ -53,6 +54,8 @@ def save(path: Path, network: Network, data: Data, store: Store, facts: Mapping[
         safetensors.torch.save_file({key: value.clone() for key, value in state.items()}, aside / WEIGHTS)
         _json(aside / PLAN, network.plan.to_json())
         _json(aside / STORE, described(store))
+        if network.calibration:
+            _json(aside / CALIBRATION, {name: each.state() for name, each in network.calibration.items()})
         whole = {"versions": versions(), "rows": _rows(data), "tasks": list(network.views), **said, **kept}
         _json(aside / FACTS, whole)
         (aside / CARD).write_text(card(store, network, data, whole), encoding="utf-8")

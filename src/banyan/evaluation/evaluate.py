@@ -26,6 +26,8 @@ class Evaluation:
     figures: dict[str, Figures]  # task -> metric -> value
     intervals: dict[str, dict[str, Interval]] = field(default_factory=dict)
     by_scenario: dict[str, dict[str, Figures]] = field(default_factory=dict)
+    plain: dict[str, Array] = field(default_factory=dict)  # answers before calibration, of the tasks that have one
+    before: dict[str, Figures] = field(default_factory=dict)  # figures of those
     cpu_seconds: float = 0.0
 
 
@@ -48,12 +50,17 @@ def evaluate(
     """
     began = time.process_time()
     questions = ask(feeder.data, tasks, part, most=most, most_ranked=most_ranked, seed=seed)
-    found = judged(feeder.data, tasks, questions, answer(network, feeder, questions), part, by_scenario=by_scenario, intervals=intervals, seed=seed)
+    plain = answer(network, feeder, questions, calibrated=False)
+    answers = {name: network.calibrated(name, each) for name, each in plain.items()}
+    found = judged(feeder.data, tasks, questions, answers, part, by_scenario=by_scenario, intervals=intervals, seed=seed)
+    found.plain = {name: plain[name] for name in network.calibration if name in plain}
+    panel = judges(feeder.data, {name: tasks[name] for name in found.plain})
+    found.before = {name: judge.figures(panel[name], questions[name], each) for name, each in found.plain.items()}
     found.cpu_seconds = time.process_time() - began
     return found
 
 
-def answer(network: Network, feeder: Feeder, questions: Mapping[str, Question]) -> dict[str, Array]:
+def answer(network: Network, feeder: Feeder, questions: Mapping[str, Question], *, calibrated: bool = True) -> dict[str, Array]:
     """The network's answer to each question, in the task's own unit; ranks for rankings."""
     found = {}
     for name, q in questions.items():
@@ -61,7 +68,7 @@ def answer(network: Network, feeder: Feeder, questions: Mapping[str, Question]) 
             found[name] = inference.ranks(network, feeder, name, q.table, q.rows)
     for together in _alike(feeder.data, questions):
         q = questions[together[0]]
-        found |= inference.predict(network, feeder, q.table, q.rows, together)
+        found |= inference.predict(network, feeder, q.table, q.rows, together, calibrated=calibrated)
     return {name: found[name] for name in questions}
 
 

@@ -75,8 +75,13 @@ def validation(history: History, best_epoch: int, panel: Mapping[str, Task]) -> 
     return found
 
 
-def calibration(panel: Mapping[str, Task], questions: Mapping[str, Question], answers: Mapping[str, Array]) -> list[Plot]:
-    """One plot a probability: the share of positives against the mean answer in bins of equal weight, beside the diagonal of a perfect one."""
+def calibration(
+    panel: Mapping[str, Task], questions: Mapping[str, Question], answers: Mapping[str, Array], plain: Mapping[str, Array] | None = None
+) -> list[Plot]:
+    """One plot a probability: the share of positives against the mean answer in bins of equal weight, beside the diagonal of a perfect one.
+
+    `plain`: answers before calibration, drawn paler beside those after it.
+    """
     found = []
     for task, part in panel.items():
         if part.kind != "floats" or part.highest != 1 or not len(questions[task]):
@@ -84,22 +89,28 @@ def calibration(panel: Mapping[str, Task], questions: Mapping[str, Question], an
         q, names = questions[task], part.columns()
         for column, name in enumerate(names):
             keep = q.seen[:, min(column, q.seen.shape[1] - 1)]
-            curve = metrics.calibration_curve(answers[task][keep, column], q.value[keep, column], q.weight[keep])
-            if len(curve.predicted):
-                found.append(_reliability(task if len(names) == 1 else f"{task}: {name}", curve))
+            shown = [answers[task], *([plain[task]] if plain and task in plain else [])]
+            curves = [metrics.calibration_curve(each[keep, column], q.value[keep, column], q.weight[keep]) for each in shown]
+            if len(curves[0].predicted):
+                found.append(_reliability(task if len(names) == 1 else f"{task}: {name}", *curves))
     return found
 
 
-def _reliability(title: str, curve: metrics.Curve) -> Plot:
-    top = max(float(np.max(curve.predicted)), float(np.max(curve.observed)), 1e-6) * 1.08
+def _reliability(title: str, curve: metrics.Curve, before: metrics.Curve | None = None) -> Plot:
+    top = max(float(np.max([each.predicted.max(), each.observed.max(), 1e-6])) for each in (curve, before or curve)) * 1.08
     ideal = {"type": "scatter", "mode": "lines", "x": [0, top], "y": [0, top], "line": {"color": "#9aa7a0", "dash": "dot"}, "hoverinfo": "skip"}
     hover = "answer %{x:.4f}<br>share %{y:.4f}<extra></extra>"
     real = {"type": "scatter", "mode": "lines+markers", "x": curve.predicted.tolist(), "y": curve.observed.tolist(), "line": {"color": COLOURS[0]}}
     real["hovertemplate"] = hover
+    traces = [ideal, real]
+    if before is not None:
+        pale = {"color": COLOURS[3], "dash": "dash"}
+        traces.insert(1, {**real, "x": before.predicted.tolist(), "y": before.observed.tolist(), "line": pale, "opacity": 0.6, "name": "before"})
+        real["name"] = "after"
     layout = _layout(title, "mean answer", "share that was so")
     layout["xaxis"] |= {"range": [0, top]}
     layout["yaxis"] |= {"range": [0, top]}
-    return {"data": [ideal, real], "layout": layout}
+    return {"data": traces, "layout": layout}
 
 
 def gains(rows: Sequence[Row]) -> list[Plot]:

@@ -59,7 +59,7 @@ def page(report: Report) -> str:
     sections: list[tuple[str, str, list[Plot] | None]] = [
         ("Tasks", _summary(report) + _columns(report.rows, table.figures(report.rows)) + LEGEND, None),
         ("Gain or loss by task", GAINS + _columns(report.rows, ["task", "metric", *table.gains(report.rows)]), plots.gains(report.rows)),
-        ("Calibration", CALIBRATION, plots.calibration(panel, report.evaluation.questions, report.evaluation.answers)),
+        ("Calibration", _calibration(report), plots.calibration(panel, report.evaluation.questions, report.evaluation.answers, report.evaluation.plain)),
         ("Validation by epoch", _kept(report.record), plots.validation(report.history, report.record.best_epoch, panel)),
         ("Training losses", "", plots.losses(report.history)),
         ("Weights over time", WEIGHTS, plots.weights(report.history)),
@@ -142,6 +142,16 @@ def _metrics(report: Report) -> str:
     return f"<details><summary>{len(lines)} figures of the joint model</summary>{shown}</details>"
 
 
+def _calibration(report: Report) -> str:
+    """What stands beside the curves: of the tasks that have a map, the figures that speak of level, before and after."""
+    lines = []
+    for task, before in report.evaluation.before.items():
+        for name, value in before.items():
+            if name.partition("/")[0] in LEVEL:
+                lines.append([task, name, table.number(value), table.number(report.evaluation.figures[task][name])])
+    return CALIBRATION + (CALIBRATED + _table(["task", "metric", "before", "after"], lines) if lines else "")
+
+
 def _data(report: Report) -> str:
     plan, stock = report.data.plan, report.data.stock
     counts = {name: [f"{int((t.part == code).sum()):,}" for code in PARTS.values()] for name, t in report.data.tables.items()}
@@ -189,4 +199,6 @@ LEGEND = (
 )
 GAINS = "<p>Paired differences on the same test rows. Right of 0 the joint model is better; each line is a 95 % interval, a pale bar has none.</p>"
 CALIBRATION = "<p>On the unsampled population: each point is a bin of equal weight. On the dotted line an answer of .2 is right in one of five cases.</p>"
+CALIBRATED = "<p>Dashed: before calibration. The maps were fitted on validation rows; the figures are of test rows.</p>"
+LEVEL = {"calibration_error", "log_loss", "bias", "rmse", "deviance"}  # figures that a map of the answers can move
 WEIGHTS = "<p>What the balancer gave to each loss.</p>"

@@ -9,6 +9,7 @@ import torch
 
 from banyan.evaluation import judge
 from banyan.evaluation.baselines import Baselines
+from banyan.evaluation.calibrate import calibrate
 from banyan.evaluation.evaluate import Evaluation, answer, judged, validator
 from banyan.evaluation.questions import Question, judges
 from banyan.features.build import Data
@@ -92,6 +93,7 @@ def alone(
     budget = budget_alone(feeder, store.tasks, joint, task)
     fit = Fit(network, feeder, spec, options, "fixed", evaluate=validate or validator(feeder, spec), given=budget, folder=folder, watch=watch, device=device)
     record = fit.run()
+    calibrate(network, feeder, spec, seed=seed)
     asked = {task: questions[task]}
     found = judged(feeder.data, spec, asked, answer(network, feeder, asked), part)
     return Alone(task, seed, found, record, time.process_time() - began)

@@ -56,7 +56,7 @@ def dump(store: Store, path: str | Path) -> None:
         aside.write_text(text, encoding="utf-8")
 
 
-def spelled_out(store: Store, leave_out: Mapping[str, set[str]] | None = None) -> dict[str, Any]:
+def spelled_out(store: Store, leave_out: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Every key of a store with its value, JSON-able, the paths of its tables written out from the root: what two descriptions are compared by."""
     found: dict[str, Any] = _absolute(store.model_dump(mode="json", exclude=leave_out), store.folder.resolve())
     return found
@@ -146,6 +146,7 @@ class _Page:
             wrong += [f"{self.at((*path, key))}: {key!r} is neither a key of a task nor an option of {kind}.{hint(key, known)}" for key in unknown]
             given = {key: value for key, value in task.items() if key in options}
             wrong += [] if unknown else self._part(path, "tasks", {"part": kind, **given})
+            wrong += [] if task.get("calibration") is None else self._part((*path, "calibration"), "calibration", task["calibration"])
         return wrong
 
     def _model(self) -> list[str]:

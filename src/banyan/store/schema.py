@@ -240,11 +240,25 @@ class TaskSpec(BaseModel):
     stages: Names | None = None  # funnel: labels, earliest first
     weight: float = Field(default=1.0, gt=0)
     auxiliary: bool = False  # helps training, is not served
+    calibration: str | dict[str, Any] | None = None  # a map over the answers, fitted on validation rows
 
     @property
     def options(self) -> dict[str, Any]:
         """Options of the part."""
         return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _calibrated(self) -> "TaskSpec":
+        if self.calibration is not None:
+            try:
+                name, _ = parts.check("calibration", self.calibration)
+                form = parts.find("tasks", self.kind).answers
+            except ConfigError as error:
+                raise ValueError(f"calibration: {error}") from error
+            if form not in parts.find("calibration", name).serves:
+                able = [each for each in parts.names("calibration") if form in parts.find("calibration", each).serves]
+                raise ValueError(f"calibration {name!r} cannot take the answers of the kind {self.kind}; those that can: {', '.join(able)}")
+        return self
 
 
 class ModelSpec(_Strict):

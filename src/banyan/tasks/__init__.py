@@ -18,6 +18,7 @@ class Task(nn.Module, ABC):
     rising: ClassVar[bool] = True  # whether more of `best` is better
     lowest: ClassVar[float] = float("-inf")  # labels outside of [lowest, highest] are refused when they are read
     highest: ClassVar[float] = float("inf")
+    answers: ClassVar[str] = "scores"  # what its answers are: "chances" (each column a probability), "classes" (columns sum to 1), "grades", "means", "scores"
     grades: ClassVar[bool] = False  # whether `target.classes` holds the whole grades that the labels lie between
     prior_share: ClassVar[bool] = False  # whether `target.prior` ends with the share of labels above 0
 
@@ -30,6 +31,15 @@ class Task(nn.Module, ABC):
     def views(self) -> int:
         """V, the number of views that the task owns: 1 unless it is a funnel."""
         return 1
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest value that an answer can have."""
+        return self.lowest, self.highest
+
+    def consistent(self, answer: Array) -> Array:
+        """(n, C) answers whose columns went through maps of their own, as they must stand to each other; as they are unless the kind says more."""
+        return answer
 
     @abstractmethod
     def forward(self, views: Float[Tensor, "V B H"], candidates: Candidates | None) -> Float[Tensor, "B ..."]:

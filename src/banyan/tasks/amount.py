@@ -31,6 +31,7 @@ class Amount(Task):
 
     kind: ClassVar[str] = "floats"
     lowest: ClassVar[float] = 0.0
+    answers: ClassVar[str] = "means"
     prior_share: ClassVar[bool] = True
     best = "gini"
 

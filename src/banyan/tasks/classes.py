@@ -25,6 +25,7 @@ class Classes(Task):
     """
 
     kind: ClassVar[str] = "code"
+    answers: ClassVar[str] = "classes"
     best = "log_loss"
     rising: ClassVar[bool] = False
 

@@ -27,6 +27,7 @@ class Count(Task):
 
     kind: ClassVar[str] = "counts"
     lowest: ClassVar[float] = 0.0
+    answers: ClassVar[str] = "means"
     best = "wape"
     rising: ClassVar[bool] = False
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ class Funnel(Task):
     kind: ClassVar[str] = "floats"
     lowest: ClassVar[float] = 0.0
     highest: ClassVar[float] = 1.0
+    answers: ClassVar[str] = "chances"
 
     def __init__(self, width: int, target: Target, *, tower: tuple[Size, ...] = (32,), dropout: Share = 0.0) -> None:
         super().__init__(width, target)
@@ -38,6 +40,10 @@ class Funnel(Task):
     def views(self) -> int:
         """One view a stage."""
         return len(self.target.names)
+
+    def consistent(self, answer: Array) -> Array:
+        """No stage is likelier than the one before it: where their maps would cross, the later stage is held to the earlier one."""
+        return np.asarray(np.minimum.accumulate(answer, axis=1))
 
     def forward(self, views: Float[Tensor, "V B H"], candidates: Candidates | None) -> Float[Tensor, "B V"]:
         """Log odds of each stage for rows that reached the one before it."""

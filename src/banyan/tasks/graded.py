@@ -30,6 +30,7 @@ class Graded(Task):
 
     kind: ClassVar[str] = "floats"
     grades: ClassVar[bool] = True
+    answers: ClassVar[str] = "grades"
     best = "spearman"
 
     def __init__(self, width: int, target: Target, *, tower: tuple[Size, ...] = (32,), dropout: Share = 0.0, levels: tuple[float, ...] = ()) -> None:
@@ -43,6 +44,11 @@ class Graded(Task):
         first, gaps = _thresholds(_shares(target.prior, values))
         self.first = nn.Parameter(torch.tensor([first]))
         self.gaps = nn.Parameter(torch.tensor(gaps))  # softplus of them lie between the thresholds
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest level."""
+        return float(self.levels[0]), float(self.levels[-1])
 
     def forward(self, views: Float[Tensor, "V B H"], candidates: Candidates | None) -> Float[Tensor, "B C1"]:
         """Log odds of a grade above each level but the highest; falling along a row."""

@@ -23,6 +23,9 @@ class Tags(Task):
     """
 
     kind: ClassVar[str] = "tags"
+    lowest: ClassVar[float] = 0.0
+    highest: ClassVar[float] = 1.0
+    answers: ClassVar[str] = "chances"
     best = "auc"
 
     def __init__(self, width: int, target: Target, *, tower: tuple[Size, ...] = (32,), dropout: Share = 0.0) -> None:

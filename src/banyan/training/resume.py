@@ -81,7 +81,7 @@ def identity(
     part, given = parts.spec(balancing)
     same = {
         "training": options.model_dump(mode="json", exclude={"seconds", "threads"}),
-        "tasks": {task: spec.model_dump(mode="json") for task, spec in tasks.items()},
+        "tasks": {task: spec.model_dump(mode="json", exclude={"calibration"}) for task, spec in tasks.items()},
         "balancing": {"part": part, **given},
         "rows": {name: len(each) for name, each in rows.items()},
         "rows a step": budget.shares,
