@@ -19,7 +19,7 @@ TARGETS = {
     "tags": Target(("a",), ("x", "y", "z"), (0.5, 0.3, 0.2)),
     "counts": Target(("w1", "w2"), (), (3.0, 2.0)),
     "places": Target(("a",), side=2),
-    "funnel": Target(("click", "cart", "buy"), (), (0.5, 0.3, 0.1)),
+    **dict.fromkeys(("funnel", "residual_funnel", "ordinal_funnel"), Target(("click", "cart", "buy"), (), (0.5, 0.3, 0.1))),
     "amount": Target(("a",), (), (20.0, 0.4)),
     "graded": Target(("a",), ("1", "2", "3"), (2.0,)),
 }

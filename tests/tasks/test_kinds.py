@@ -9,7 +9,7 @@ from scipy import stats
 from torch import Tensor
 from torch.nn import functional
 
-from banyan import parts
+from banyan import metrics, parts
 from banyan.errors import ConfigError
 from banyan.tasks import Task
 from banyan.tasks.count import Count
@@ -17,6 +17,8 @@ from banyan.tasks.funnel import Funnel
 from banyan.tasks.graded import Graded
 from banyan.tasks.ranking import Ranking
 from banyan.types import Candidates, Target
+
+FUNNELS = ("funnel", "residual_funnel", "ordinal_funnel")
 
 
 def make(kind: str, width: int, target: Target, **options: Any) -> Task:
@@ -54,7 +56,7 @@ def test_a_heads_answer_starts_at_the_prior() -> None:
     nothing = torch.zeros(3, 4, 5)
     for kind, prior, expected in [
         ("binary", (0.2,), [0.2]),
-        ("funnel", (0.4, 0.2, 0.05), [0.4, 0.2, 0.05]),
+        *((kind, (0.4, 0.2, 0.05), [0.4, 0.2, 0.05]) for kind in FUNNELS),
         ("classes", (0.7, 0.2, 0.1), [0.7, 0.2, 0.1]),
         ("tags", (0.7, 0.2, 0.1), [0.7, 0.2, 0.1]),
         ("amount", (30.0, 0.25), [30.0]),
@@ -62,7 +64,7 @@ def test_a_heads_answer_starts_at_the_prior() -> None:
         ("graded", (0.7,), [0.7]),
         ("graded", (0.5, 0.3, 0.2), [0.7]),
     ]:
-        names = ("a", "b", "c") if kind in ("funnel", "count") else ("a",)
+        names = ("a", "b", "c") if kind in (*FUNNELS, "count") else ("a",)
         task = make(kind, 5, Target(names, ("0", "1", "2"), prior), tower=())
         answer = task.predict(task(nothing[: task.views], None))
         assert torch.allclose(answer, torch.tensor(expected).expand(4, -1), rtol=1e-3), kind
@@ -96,6 +98,43 @@ def test_a_funnel_never_widens_and_knows_the_whole_space() -> None:
     found = fit(make("funnel", 3, Target(("cart", "buy")), tower=()), views.expand(2, -1, -1), label, torch.ones(20_000))
     assert (found[:, 1] <= found[:, 0]).all()
     assert np.abs(found - stage.cumprod(1).numpy()).mean(0).max() < 0.015
+
+
+@pytest.mark.parametrize("kind", FUNNELS)
+def test_every_funnel_falls_and_learns_stages_that_one_score_orders(kind: str) -> None:
+    """Log odds of both stages are one signal at two levels: what all of them can say."""
+    views, signal = planted(20_000)
+    stage = torch.stack([(signal + 1).sigmoid(), (signal - 1).sigmoid()], 1)
+    label = flip(torch.stack([stage[:, 0], stage[:, 1] / stage[:, 0]], 1)).cumprod(1)
+    found = fit(make(kind, 3, Target(("cart", "buy")), tower=(8,)), views.expand(2, -1, -1), label, torch.ones(20_000))
+    assert (found[:, 1] <= found[:, 0]).all()
+    assert np.abs(found - stage.numpy()).mean(0).max() < 0.02
+
+
+def test_a_residual_funnels_later_stage_trains_the_earlier_towers_and_never_the_other_way() -> None:
+    task = make("residual_funnel", 3, Target(("view", "cart", "buy")), tower=(8, 8))
+    views = torch.randn(3, 16, 3, generator=torch.Generator().manual_seed(0))
+    for stage in range(3):
+        task.zero_grad()
+        task.loss(task(views, None), torch.ones(16, 3), torch.ones(16, 3, dtype=torch.bool), torch.ones(16))[stage].backward()
+        moved = [any(p.grad is not None and p.grad.any() for p in layers.parameters()) for layers in task.towers]
+        assert moved == [each <= stage for each in range(3)]
+
+
+def test_an_ordinal_funnel_orders_rare_purchases_by_what_carts_teach() -> None:
+    views, signal = planted(4_000)
+    stage = torch.stack([signal.sigmoid(), (signal - 5).sigmoid()], 1)
+    label = flip(torch.stack([stage[:, 0], stage[:, 1] / stage[:, 0]], 1)).cumprod(1)
+    seen = 400  # rows that train: hardly a purchase among them
+    aucs = {}
+    for kind in ("funnel", "ordinal_funnel"):
+        task = make(kind, 3, Target(("cart", "buy")), tower=())
+        fit(task, views[:, :seen].expand(2, -1, -1), label[:seen], torch.ones(seen))
+        with torch.no_grad():
+            buy = task.predict(task(views[:, seen:].expand(2, -1, -1), None))[:, 1]
+        aucs[kind] = metrics.auc(buy.numpy(), (stage[seen:, 1] > stage[seen:, 1].median()).float().numpy())
+    assert label[:seen, 1].sum() < 10
+    assert aucs["ordinal_funnel"] > max(aucs["funnel"], 0.95)
 
 
 def test_a_funnels_loss_is_exact_where_products_round_to_0_or_1() -> None:

@@ -142,9 +142,15 @@ def _label(key: str, column: str, frame: pl.DataFrame, label: str, name: str, st
         read_as = " and as ".join(sorted(forms))
         raise ConfigError(f"samples.{name}: the label {key!r} is read as {read_as} by {', '.join(asked)}; list the column under two label names.")
     found = _FORMS[next(iter(forms), "numbers or text")](frame[column], where)
-    if any(task.kind in ("binary", "funnel") for task in asked.values()):
+    if any(_yes_or_no(task) for task in asked.values()):
         refuse(frame[column], where, ~found.is_in([0.0, 1.0]).fill_null(True), "the label of a yes-or-no task is 0, 1 or empty")
     return found.rename(key)
+
+
+def _yes_or_no(task: TaskSpec) -> bool:
+    """Whether a task asks for the chance of a label, or of several."""
+    part = parts.find("tasks", task.kind)
+    return bool(part.kind == "floats" and part.answers == "chances")
 
 
 def _named(task_name: str, task: TaskSpec, samples: Samples) -> list[str]:
