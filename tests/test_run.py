@@ -109,6 +109,20 @@ def test_a_folder_belongs_to_one_description(run: Run, store: Store) -> None:
     assert again(store, run.folder, threads=1, seconds=1000).record.steps == run.record.steps  # these may change
 
 
+def test_a_file_that_changed_without_a_row_more_or_less_is_named(store: Store, run: Run) -> None:
+    users = store.folder / "users.csv"
+    was = users.read_text()
+    table = (run.folder / "table.json").read_text()
+    try:
+        pl.read_csv(users).with_columns(pl.col("age_group").reverse()).write_csv(users)
+        with pytest.raises(ConfigError, match=r"holds a run on other data \(.*users\.csv holds other values than it did\)\. Give another folder"):
+            again(store, run.folder)
+    finally:
+        users.write_text(was)
+    assert (run.folder / "table.json").read_text() == table
+    assert again(store, run.folder).record == run.record
+
+
 def test_a_folder_in_which_nothing_was_trained_takes_another_description(store: Store, tmp_path: Path) -> None:
     broken = store.model_copy(update={"split": store.split.model_copy(update={"test": "900d"})})
     with pytest.raises(ConfigError, match="leave nothing to train on"):

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,8 +28,9 @@ from banyan.features.build import Data, build, stocked, tabled, task_options
 from banyan.features.columns import Texts
 from banyan.features.step import Feeder
 from banyan.model import Network
-from banyan.store import doctor
+from banyan.store import doctor, fingerprint
 from banyan.store.finding import Finding
+from banyan.store.fingerprint import Prints
 from banyan.store.load import dump, load, spelled_out
 from banyan.store.open import open_store
 from banyan.store.schema import Store
@@ -39,7 +40,7 @@ from banyan.training.progress import Bar
 from banyan.types import PARTS, TEST, TRAIN, VALID
 
 MOST, DRAWS = 20_000, 100  # rows a task is judged on, and draws of the bootstrap, unless said otherwise
-BUNDLE, REPORT, TABLE, PAGE, JOINT = "bundle", "report.html", "table.json", "store.yaml", "joint"
+BUNDLE, REPORT, TABLE, PAGE, SOURCES, JOINT = "bundle", "report.html", "table.json", "store.yaml", "sources.json", "joint"
 FREE: Mapping[str, Any] = {"training": {"seconds", "threads"}, "tasks": {"__all__": {"calibration"}}}  # what may change when a run goes on
 
 
@@ -98,14 +99,15 @@ def train(
     `alone`: also train each task by itself under the same budget. `simple`: also fit the simple baselines, for at most `seconds_simple`.
     `most`: test rows that a task is judged on, drawn by the seed (None: all; a ranking takes at most 2,000 unless None). `draws`: of the
     bootstrap. A run that was stopped, or is over, goes on where its last checkpoint stands when the same call is made again; another
-    description is refused. `console` shows progress; None is quiet. `device` is the first GPU where there is one, else the CPU.
+    description, or other data, are refused. `console` shows progress; None is quiet. `device` is the first GPU where there is one, else the CPU.
     Raises ConfigError, DataError.
     """
     place = named(device)
     with _busy("reading the tables", console):
-        shop = open_store(store)
+        with fingerprint.noting() as queries:
+            shop = open_store(store)
         folder, store = Path(folder), shop.store
-        _claim(folder, store)
+        _claim(folder, store, fingerprint.of_files(store) | queries)
         data = build(shop, Texts(folder / "texts.sqlite"))
     feeder, seed = feeder_of(data, store), store.training.seed
     torch.manual_seed(seed)
@@ -129,17 +131,25 @@ def train(
     return run
 
 
-def _claim(folder: Path, store: Store) -> None:
-    """Write the description into the run's folder. Raises ConfigError where a run of another one has begun there."""
-    page = folder / PAGE
+def _claim(folder: Path, store: Store, data: Prints) -> None:
+    """Write the description and what the tables held into the run's folder. Raises ConfigError where a run of others has begun there."""
+    page, sources = folder / PAGE, folder / SOURCES
     if page.exists() and any((folder / JOINT).glob("*")):
         was, now = (spelled_out(each, leave_out=FREE) for each in (load(page), store))
-        if differing := list(_differences(was, now)):
-            more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
-            said = "; ".join(differing[:3]) + more
-            raise ConfigError(f"{folder} holds a run of another description ({said}). Give another folder, or delete this one to begin again.")
+        _refuse_others(folder, "of another description", _differences(was, now))
+        if sources.exists():
+            _refuse_others(folder, "on other data", fingerprint.differences(json.loads(sources.read_text(encoding="utf-8")), data))
     folder.mkdir(parents=True, exist_ok=True)
     dump(store, page)
+    with whole(sources) as aside:
+        aside.write_text(json.dumps(data, indent=1), encoding="utf-8")
+
+
+def _refuse_others(folder: Path, what: str, differences: Iterable[str]) -> None:
+    if differing := list(differences):
+        more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+        said = "; ".join(differing[:3]) + more
+        raise ConfigError(f"{folder} holds a run {what} ({said}). Give another folder, or delete this one to begin again.")
 
 
 def _differences(was: Any, now: Any, where: str = "") -> Iterator[str]:

@@ -114,6 +114,22 @@ def test_a_chunk_of_nulls_takes_the_type_of_the_others(shop_db: Path, monkeypatc
     assert read(Source(sql="sqlite:///shop.db", query="select price from items order by price is not null, n"), shop_db)["price"].to_list() == [None, 1.5, 3.0]
 
 
+def test_only_the_columns_that_are_asked_for_are_kept(shop_db: Path) -> None:
+    source = Source(sql="sqlite:///shop.db", query="select * from items order by n")
+    assert read(source, shop_db, ["n", "id", "n"]).equals(FRAME.select("n", "id"))
+    with pytest.raises(ConfigError, match=r"has no column 'prize'\. Did you mean 'price'\?"):
+        read(source, shop_db, ["prize"])
+
+
+def test_a_column_that_changes_its_type_from_one_chunk_to_the_next_is_refused(shop_db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("banyan.store.sql.CHUNK", 1)
+    grown = "select n as x from items union all select 2.5"
+    assert read(Source(sql="sqlite:///shop.db", query=grown), shop_db)["x"].to_list() == [1.0, 2.0, 3.0, 2.5]
+    mixed = "select n as x from items union all select 'three'"
+    with pytest.raises(DataError, match=r"a column of more than one type: x holds Int64 and String\. CAST it in the query"):
+        read(Source(sql="sqlite:///shop.db", query=mixed), shop_db)
+
+
 def test_sql_is_read_only_and_errors_are_sentences(shop_db: Path) -> None:
     with pytest.raises(DataError, match="refused by the database"):
         read(Source(sql="sqlite:///shop.db", query="delete from items"), shop_db)

@@ -45,12 +45,12 @@ def read(source: Source, folder: Path, columns: Sequence[str] | None = None, *, 
 
     Raises ConfigError for a missing file or column (with a suggestion), DataError for an unreadable or empty table.
     """
+    if source.sql is not None:
+        from banyan.store.sql import query
+
+        return query(source, folder, lambda present: _wanted(source, present, columns))
     lazy = scan(source, folder, plain=plain)
-    present = columns_of(source, lazy)
-    wanted = list(dict.fromkeys(columns)) if columns is not None else present
-    for column in wanted:
-        if column not in present:
-            raise ConfigError(f"{source.label} has no column {column!r}.{hint(column, present)}")
+    wanted = _wanted(source, columns_of(source, lazy), columns)
     try:
         frame = lazy.select(wanted).collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -58,6 +58,14 @@ def read(source: Source, folder: Path, columns: Sequence[str] | None = None, *, 
     if not frame.height:
         raise DataError(f"{source.label} holds no rows; a table needs at least one.")
     return frame
+
+
+def _wanted(source: Source, present: list[str], columns: Sequence[str] | None) -> list[str]:
+    wanted = list(dict.fromkeys(columns)) if columns is not None else present
+    for column in wanted:
+        if column not in present:
+            raise ConfigError(f"{source.label} has no column {column!r}.{hint(column, present)}")
+    return wanted
 
 
 def columns_of(source: Source, lazy: pl.LazyFrame) -> list[str]:

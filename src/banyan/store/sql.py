@@ -2,26 +2,31 @@
 
 import os
 import re
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from uuid import UUID
 
 import polars as pl
 
 from banyan.errors import ConfigError, DataError, MissingExtraError
+from banyan.store.fingerprint import note
 from banyan.store.schema import Source
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
 
-CHUNK = 50_000  # rows fetched at a time
+CHUNK = 20_000  # rows fetched at a time
+Choose = Callable[[list[str]], list[str]]  # the columns that an answer has -> those of them that are kept
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "sqlite": "sqlite"}
 
 
-def query(source: Source, folder: Path) -> pl.DataFrame:
-    """The rows of `source.query`, its parameters bound by the driver. The connection is opened for reading only.
+def query(source: Source, folder: Path, choose: Choose = list) -> pl.DataFrame:
+    """The rows of `source.query`, its parameters bound by the driver, with the columns that `choose` picks of the answer's. Read only.
 
+    Rows are fetched in chunks and turned into columns at once, so that memory holds the columns that are kept and one chunk of rows.
     Raises ConfigError for a URL that cannot be right, DataError for what the database refuses, MissingExtraError without sqlalchemy.
     """
     try:
@@ -33,7 +38,8 @@ def query(source: Source, folder: Path) -> pl.DataFrame:
         engine = _engine(url)
         with engine.connect() as connection:
             result = connection.execution_options(stream_results=True).execute(sa.text(str(source.query)), source.parameters)
-            columns = list(result.keys())
+            present = _apart(list(result.keys()), source)
+            columns = {name: present.index(name) for name in choose(present)}
             chunks = [_frame(rows, columns, source) for rows in result.partitions(CHUNK)]
         engine.dispose()
     except ImportError as error:
@@ -42,23 +48,47 @@ def query(source: Source, folder: Path) -> pl.DataFrame:
         raise DataError(f"The {source.label} was refused by the database: {_said(error, url)}.") from error
     if not chunks:
         raise DataError(f"The {source.label} gave no rows; a table needs at least one.")
+    frame = _joined(chunks, source)
+    note(source, frame)
+    return frame
+
+
+def _apart(columns: list[str], source: Source) -> list[str]:
+    if len(set(columns)) < len(columns):
+        raise ConfigError(f"The {source.label} gives two columns one name ({', '.join(columns)}); name them apart with AS.")
+    return columns
+
+
+def _frame(rows: Sequence[Any], columns: Mapping[str, int], source: Source) -> pl.DataFrame:
+    try:
+        return pl.DataFrame([_column(name, [row[at] for row in rows]) for name, at in columns.items()])
+    except (TypeError, pl.exceptions.PolarsError) as error:
+        raise _mixed(source, str(error)) from error
+
+
+def _column(name: str, values: list[Any]) -> pl.Series:
+    if any(issubclass(kind, (Decimal, UUID)) for kind in set(map(type, values))):
+        values = [_plain(value) for value in values]
+    return pl.Series(name, values, strict=True)
+
+
+def _joined(chunks: list[pl.DataFrame], source: Source) -> pl.DataFrame:
+    """The chunks as one frame: nulls take the type of the others, whole numbers that of decimals."""
+    for name in chunks[0].columns:
+        kinds = {chunk.schema[name] for chunk in chunks} - {pl.Null()}
+        if len(kinds) > 1 and not all(kind.is_numeric() for kind in kinds):
+            raise _mixed(source, f"{name} holds {' and '.join(sorted(map(str, kinds)))}")
     return pl.concat(chunks, how="vertical_relaxed")
 
 
-def _frame(rows: Any, columns: list[str], source: Source) -> pl.DataFrame:
-    if len(set(columns)) < len(columns):
-        raise ConfigError(f"The {source.label} gives two columns one name ({', '.join(columns)}); name them apart with AS.")
-    try:
-        frame = pl.DataFrame({c: pl.Series(c, [_plain(v) for v in values], strict=True) for c, values in zip(columns, zip(*rows, strict=True), strict=True)})
-    except (TypeError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"The {source.label} gives a column of more than one type: {error}. CAST it in the query.") from error
-    return frame
+def _mixed(source: Source, found: str) -> DataError:
+    return DataError(f"The {source.label} gives a column of more than one type: {found}. CAST it in the query.")
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return float(value)
-    return str(value) if type(value).__name__ == "UUID" else value
+    return str(value) if isinstance(value, UUID) else value
 
 
 def _url(source: Source, folder: Path) -> "URL":
