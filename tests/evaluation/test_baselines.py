@@ -1,15 +1,21 @@
 """Baselines find what was planted for them, on the rows that the model is judged on, and say where they do not apply."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy import sparse
 
+from banyan import parts
 from banyan.evaluation import baselines
 from banyan.evaluation.baselines import neighbours, rates, shelf, trees
 from banyan.evaluation.baselines.matrix import matrix
-from banyan.types import TEST, TRAIN
+from banyan.evaluation.questions import ask
+from banyan.features.build import build
+from banyan.store.open import open_store
+from banyan.types import TEST, TRAIN, VALID
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +102,30 @@ def test_the_last_value_forecasts_a_constant_series(board: SimpleNamespace, foun
     assert found.by_name["own history"].figures["demand"]["wape"] < 1e-4
 
 
+def test_the_last_value_is_read_beyond_what_training_saw(tmp_path: Path) -> None:
+    """A series that sold 2 pieces a day in training, and 20 a day since: the last week sold 140, and so will the next."""
+    sold = np.array([2] * 70 + [20] * 42)
+    day = np.repeat(np.arange(len(sold)), sold)
+    time = pl.from_epoch(pl.Series(1_704_067_200 + day * 86_400))  # from a Monday
+    pl.DataFrame({"user_id": np.arange(len(day)) % 9, "item_id": ["only"] * len(day), "ts": time}).write_parquet(tmp_path / "events.parquet")
+    (tmp_path / "store.yaml").write_text("""
+entities: {user: {id: user_id}, item: {id: item_id}}
+events: {table: events.parquet, user: user_id, item: item_id, time: ts}
+samples: {weekly: {recipe: counts, of: event, by: [item], every: week}}
+tasks: {demand: {kind: count, samples: weekly}}
+split: {by: time, valid: 14d, test: 28d}
+""")
+    shop = open_store(tmp_path / "store.yaml")
+    data, tasks = build(shop), shop.store.tasks
+    asked, valid = ask(data, tasks, TEST)["demand"], ask(data, tasks, VALID)["demand"]
+    table = data.tables["weekly"]
+    assert table.labels["demand"].value[table.part == TRAIN].max() == 14
+    answers = rates.own_history(shop.store, data, asked, valid)
+    assert not isinstance(answers, str)
+    assert answers[:, 0].tolist() == asked.value[:, 0].tolist() == [140.0] * len(asked)
+    assert len(asked) >= 2
+
+
 def test_classes_fall_back_on_their_training_shares(board: SimpleNamespace, found: baselines.Baselines) -> None:
     shares = found.by_name["popularity"].answers["taste"]
     assert shares == pytest.approx(np.tile(board.data.plan.targets["taste"].prior, (len(shares), 1)), abs=1e-6)
@@ -114,6 +144,12 @@ def test_trees_learn_what_the_item_says(board: SimpleNamespace, library: str, mo
     found = baselines.run(board.store, board.data, {t: board.evaluation.questions[t] for t in ("liked", "taste")}, TEST, only=("trees",))
     assert found.by_name["trees"].figures["liked"]["auc"] > 0.8
     assert found.by_name["trees"].answers["taste"].sum(1) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", [name for name in parts.names("tasks") if parts.find("tasks", name).kind != "places"])
+def test_trees_have_an_aim_for_every_kind_of_task(name: str) -> None:
+    part = parts.find("tasks", name)
+    assert trees.aim(part) in {"classes": ["multiclass"], "chances": ["binary"], "means": ["poisson", "tweedie"]}.get(part.answers, ["regression"])
 
 
 def test_trees_do_not_see_the_label_nor_a_hidden_column(board: SimpleNamespace) -> None:

@@ -16,6 +16,7 @@ from banyan.features.plan import BEHAVIOUR, SCENARIO, TIME, Plan, TablePlan
 from banyan.features.statistics import Snapshots
 from banyan.features.stock import ITEM, USER, Moment, Stock
 from banyan.features.vocabulary import FIRST, Vocabulary
+from banyan.store.samples.counts import forecasts
 from banyan.store.schema import Feature, Store, duration
 from banyan.store.shop import EntityFrame, EventLog, SampleTable, Shop
 from banyan.types import TRAIN, Array
@@ -37,6 +38,7 @@ class TableData:
     pair: Array | None  # (n, P)
     labels: dict[str, Labels] = field(default_factory=dict)  # task -> labels
     targets: tuple[Array, Array] | None = None
+    forecasts: dict[str, Array] = field(default_factory=dict)  # counts: inputs that forecast by themselves, in units sold, nan where missing
 
     def __len__(self) -> int:
         return len(self.part)
@@ -242,6 +244,8 @@ def tabled(plan: Plan, stock: Stock, store: Store, table: SampleTable, texts: Te
     answer, weight = _at_answer(layout, plan, texts), weight.astype(np.float32)
     found = TableData(name, table.entities, table.scenario, table.part, weight, context, answer, own.context, moment, pair, {}, table.targets)
     if labelled:
+        if store.samples[name].recipe == "counts":  # as they are: the network's own inputs end where training did
+            found.forecasts = {key: frame[key].cast(pl.Float32).fill_null(np.nan).to_numpy() for key in forecasts(own.context)}
         found.labels = {task: labels.read(task, store.tasks[task], table, plan.targets[task])[0] for task in own.tasks}
     return found
 

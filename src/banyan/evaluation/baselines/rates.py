@@ -1,14 +1,11 @@
 """Baselines of everything but rankings: training means of the item or the key, of the user, of what lay between the two, and last values."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from banyan import parts
 from banyan.evaluation import judge
 from banyan.evaluation.questions import Question, judges, key_columns
 from banyan.features.build import Data, TableData
-from banyan.features.columns import Number
 from banyan.features.labels import Labels
 from banyan.features.stock import ITEM, USER
 from banyan.store.schema import Store
@@ -32,8 +29,8 @@ def own_history(store: Store, data: Data, question: Question, valid: Question) -
     For a label in [0, 1] the odds multiply: odds of the user x odds of the bucket of pair counts and recencies / odds overall.
     """
     table, part = data.tables[question.table], parts.find("tasks", store.tasks[question.task].kind)
-    if part.kind == "counts" and (lags := _lags(data, table)):
-        return _last_values(store, data, question, valid, lags)
+    if table.forecasts and part.answers == "means":
+        return _last_values(store, data, question, valid)
     if USER not in table.entities:
         return "its rows have no user"
     user = table.entities[USER].astype(np.int64)
@@ -65,7 +62,7 @@ def _means(store: Store, data: Data, question: Question, key: Array) -> Array:
 def _columns(store: Store, data: Data, task: str, labels: Labels) -> tuple[Array, Array]:
     """Labels as (n, columns) numbers in the columns of the task's answer, and which were seen; a code becomes a one in its class's column."""
     value = labels.value
-    if parts.find("tasks", store.tasks[task].kind).kind == "code":
+    if parts.find("tasks", store.tasks[task].kind).answers == "classes":
         value = np.eye(len(data.plan.targets[task].classes), dtype=np.float32)[value.reshape(-1)]
     return value, np.broadcast_to(labels.seen, value.shape)
 
@@ -89,15 +86,10 @@ def _bucket(data: Data, table: TableData) -> Array | None:
     return code
 
 
-def _lags(data: Data, table: TableData) -> list[str]:
-    numbers = {n.name for n in data.plan.context.only(table.own).numbers}
-    return [n for n in table.own if n in numbers and (n == "lag_1" or n.startswith(("mean_", "year_ago_")))]
-
-
-def _last_values(store: Store, data: Data, question: Question, valid: Question, lags: Sequence[str]) -> Array:
-    """The count of the last period, a moving mean, or the same period a year ago: the seasonal naive family."""
-    mean = popularity(store, data, question, valid)
-    ways = [n for n in lags if not n.startswith("year_ago_")] + (["year_ago"] if "year_ago_1" in lags else [])
+def _last_values(store: Store, data: Data, question: Question, valid: Question) -> Array:
+    """The count of the last period, a moving mean, or the same period a year ago: the seasonal naive family. Read as they are, beyond training's range too."""
+    mean, known = popularity(store, data, question, valid), data.tables[question.table].forecasts
+    ways = [n for n in known if not n.startswith("year_ago_")] + (["year_ago"] if "year_ago_1" in known else [])
     part = judges(data, {question.task: store.tasks[question.task]})[question.task]
     fallback = popularity(store, data, valid, valid)
     scores = [judge.signed(part, judge.figures(part, valid, _way(data, valid, w, fallback))) for w in ways]
@@ -106,23 +98,10 @@ def _last_values(store: Store, data: Data, question: Question, valid: Question, 
 
 
 def _way(data: Data, question: Question, way: str, fallback: Array) -> Array:
-    table = data.tables[question.table]
-    columns = []
-    for ahead in range(fallback.shape[1]):
-        name = f"year_ago_{ahead + 1}" if way == "year_ago" else way
-        columns.append(_raw(data, table, name, question.rows))
-    found = np.stack(columns, 1)
+    known = data.tables[question.table].forecasts
+    names = [f"year_ago_{ahead + 1}" if way == "year_ago" else way for ahead in range(fallback.shape[1])]
+    found = np.stack([known[name][question.rows] for name in names], 1).astype(np.float64)
     return np.asarray(np.where(np.isfinite(found), np.maximum(found, 0), fallback))
-
-
-def _raw(data: Data, table: TableData, name: str, rows: Array) -> Array:
-    """(n,) a context number in its own unit, from the standardised one; nan where missing."""
-    numbers: list[Number] = data.plan.context.only(table.own).numbers
-    column = next(i for i, n in enumerate(numbers) if n.name == name)
-    number = numbers[column]
-    x = table.context.numbers[rows, column].astype(np.float64) * number.scale + number.mean
-    x = np.sign(x) * np.expm1(np.abs(x)) if number.log else x
-    return np.asarray(np.where(table.context.known[rows, column], x, np.nan))
 
 
 def _logit(p: Array) -> Array:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from banyan import parts
 from banyan.evaluation.baselines.matrix import Matrix, matrix
-from banyan.evaluation.questions import Question
+from banyan.evaluation.questions import Question, judges
 from banyan.features.build import Data
 from banyan.store.schema import Store
 from banyan.tasks import Task
@@ -17,7 +16,9 @@ from banyan.types import TRAIN, Array
 
 ROUNDS = 400  # most trees
 PATIENCE = 20  # trees without a better validation figure
-TAGS = 30  # tags up to which each gets trees of its own
+COLUMNS = 30  # columns of an answer (tags, say) up to which each gets trees of its own
+AIMS = {"classes": "multiclass", "chances": "binary", "grades": "regression", "scores": "regression"}  # what trees minimise, by what a task answers
+MEANS = {"counts": "poisson", "floats": "tweedie"}  # and where it answers means, by what its labels are
 Grow = Callable[..., Callable[[Array], Array]]
 
 
@@ -29,45 +30,36 @@ def answer(store: Store, data: Data, question: Question, valid: Question, most: 
     grow = _grower()
     if grow is None:
         return "neither lightgbm nor scikit-learn is installed (the extra `bench` brings both)"
-    part = parts.find("tasks", store.tasks[question.task].kind)
-    if question.value.ndim == 2 and part.kind == "tags" and question.value.shape[1] > TAGS:
-        return f"more than {TAGS} tags"
+    task = judges(data, {question.task: store.tasks[question.task]})[question.task]
+    classes = len(task.target.classes) if task.answers == "classes" else 0
+    columns = 1 if classes else len(task.columns())
+    if columns > COLUMNS:
+        return f"its answers have more than {COLUMNS} columns"
     table = data.tables[question.table]
     labels = table.labels[question.task]
     train = _fewer(np.flatnonzero((table.part == TRAIN) & labels.seen.any(1)), most, seed)
     inputs = [matrix(data, question.table, rows) for rows in (train, valid.rows, question.rows)]
     if not inputs[0].names:
         return "its rows have no features that trees read"
-    columns = 1 if part.kind == "code" else labels.value.shape[1]
     found = []
     for column in range(columns):
-        fitted = _column(part, inputs, labels.value[train], labels.seen[train], table.weight[train], valid, column)
+        fitted = _column(inputs, labels.value[train], labels.seen[train], table.weight[train], valid, column)
         left = (deadline - time.monotonic()) / (columns - column) if np.isfinite(deadline) else None
-        classes = len(data.plan.targets[question.task].classes) if part.kind == "code" else 0
-        found.append(grow(*fitted, objective(part), classes, left, threads, seed)(inputs[2].values))
-    if part.kind == "code":
-        return found[0]
-    answers = np.stack(found, 1)
-    return np.minimum.accumulate(answers, 1) if part.kind == "floats" and part.highest == 1 else answers  # a stage is no likelier than the one before it
+        found.append(grow(*fitted, aim(type(task)), classes, left, threads, seed)(inputs[2].values))
+    return found[0] if classes else task.consistent(np.stack(found, 1))
 
 
-def objective(part: type[Task]) -> str:
-    """What the trees minimise, by what the task's labels are."""
-    if part.kind == "code":
-        return "multiclass"
-    if part.highest == 1 or part.kind == "tags":
-        return "binary"
-    if part.kind == "counts":
-        return "poisson"
-    return "tweedie" if part.lowest == 0 and not part.grades else "regression"
+def aim(part: type[Task]) -> str:
+    """What the trees of a kind of task minimise."""
+    return MEANS.get(part.kind, "regression") if part.answers == "means" else AIMS[part.answers]
 
 
-def _column(part: type[Task], inputs: list[Matrix], value: Array, seen: Array, weight: Array, valid: Question, column: int) -> tuple[Any, ...]:
+def _column(inputs: list[Matrix], value: Array, seen: Array, weight: Array, valid: Question, column: int) -> tuple[Any, ...]:
     """(matrix, labels, weights) of training, then of validation, with the rows that show the column."""
     found: list[Any] = []
     for each, y, shown, w in ((inputs[0], value, seen, weight), (inputs[1], valid.value, valid.seen, valid.weight)):
         keep = shown[:, min(column, shown.shape[1] - 1)]
-        label = y if y.ndim == 1 else y[:, 0 if part.kind == "code" else column]
+        label = y if y.ndim == 1 else y[:, column]
         found += [Matrix(each.values[keep], each.names, each.categorical), label[keep], w[keep]]
     return tuple(found)
 

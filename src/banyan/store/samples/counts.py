@@ -6,6 +6,8 @@ does not reach; so the newest origin has no labels at all and is the row to fore
 lags and means, the same period a year before each target, its age, the calendar of the first target, and the columns of `known` for every target.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -83,6 +85,11 @@ def _rows(panel: Panel) -> tuple[Array, Array]:
     there = panel.first[None, :] <= period[:, None]
     found, key = np.nonzero(there)
     return key, found
+
+
+def forecasts(columns: Sequence[str]) -> list[str]:
+    """Those inputs that are a forecast by themselves: the last period's count, moving means, the same periods a year ago."""
+    return [name for name in columns if name == "lag_1" or name.startswith(("mean_", "year_ago_"))]
 
 
 def _inputs(panel: Panel, key: Array, period: Array, span: Periods, samples: Samples) -> dict[str, Array | pl.Series]:
