@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from banyan import metrics
 from banyan.evaluation.questions import Question
 from banyan.metrics import NAN, Interval
 from banyan.tasks import Task
 from banyan.types import Array
 
-LEVEL = 0.95
 OWNERS = 10  # fewer than these to draw from, and an interval would promise too much
 SMALLEST = 30  # rows of a scenario below which its figures would say nothing
 
@@ -42,7 +42,7 @@ def intervals(judge: Task, question: Question, answer: Array, *, draws: int = 20
     question, (answer,) = _sorted(question, [answer])
     at = figures(judge, question, answer)
     drawn: list[Figures] = [figures(judge, each, answer[places]) for places, each in _draws(question, draws, seed)]
-    return {name: _interval(value, [each.get(name, NAN) for each in drawn]) for name, value in at.items()}
+    return {name: metrics.interval(value, [each.get(name, NAN) for each in drawn]) for name, value in at.items()}
 
 
 def gain(judge: Task, question: Question, ours: Sequence[Array], theirs: Sequence[Array], *, draws: int = 200, seed: int = 0) -> Interval:
@@ -63,7 +63,7 @@ def gain(judge: Task, question: Question, ours: Sequence[Array], theirs: Sequenc
     ours, theirs = both[: len(ours)], both[len(ours) :]
     value = difference(question, np.arange(len(question)), np.arange(len(ours)), np.arange(len(theirs)))
     drawn = [difference(each, places, _seeds(rng, len(ours)), _seeds(rng, len(theirs))) for places, each in _draws(question, draws, seed)]
-    return _interval(value, drawn)
+    return metrics.interval(value, drawn)
 
 
 def _sorted(question: Question, answers: Sequence[Array]) -> tuple[Question, list[Array]]:
@@ -80,24 +80,9 @@ def _seeds(rng: np.random.Generator, count: int) -> Array:
 
 def _draws(question: Question, draws: int, seed: int) -> Iterator[tuple[Array, Question]]:
     """(places of the rows drawn, the question with their weights) of each draw; a row drawn twice weighs twice, so nothing is copied."""
-    rng = np.random.default_rng(seed)
-    _, owner = np.unique(question.owner, return_inverse=True)
-    owner = owner.reshape(-1)
-    owners = int(owner.max(initial=-1)) + 1
-    for _ in range(draws if owners >= OWNERS else 0):
-        times = np.bincount(rng.integers(0, owners, owners), minlength=owners)[owner]
-        places = np.flatnonzero(times)
+    for places, times in metrics.draw(question.owner, len(question), draws, seed, fewest=OWNERS):
         part = question.take(places)
-        yield places, replace(part, weight=part.weight * times[places])
-
-
-def _interval(value: float, drawn: Sequence[float]) -> Interval:
-    known = np.asarray(drawn, float)
-    known = known[~np.isnan(known)]
-    if not len(drawn) or 2 * len(known) < len(drawn):
-        return Interval(value, NAN, NAN)
-    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(value, float(low), float(high))
+        yield places, replace(part, weight=part.weight * times)
 
 
 def signed(judge: Task, found: Mapping[str, float]) -> float:
