@@ -7,7 +7,7 @@ from mkdocs.config.defaults import MkDocsConfig
 SECTIONS = {
     "Home": ["index"],
     "The map": ["architecture"],
-    "Describe": ["store", "samples", "check", "world", "demo"],
+    "Describe": ["store", "samples", "check", "world", "datasets", "demo"],
     "Learn": ["features", "encoders", "history", "cross", "sharing", "tasks", "model", "balancing", "training"],
     "Judge": ["evaluation", "calibration", "bundle", "cli", "python", "benchmarks"],
 }

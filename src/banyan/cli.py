@@ -253,6 +253,47 @@ def _plain(default: Any) -> dict[str, Any]:
 
 
 @app.command()
+def dataset(
+    name: Annotated[str | None, typer.Argument(help="The set; --list shows them.", show_default=False)] = None,
+    source: Annotated[Path | None, typer.Option("--from", help="The folder of the files as they were downloaded and unpacked.", show_default=False)] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="Where the tables and store.yaml go.", show_default=False)] = None,
+    share: Annotated[float | None, typer.Option(help="Only this share of the users, such as 0.1: whole users, the same ones each time.")] = None,
+    force: Annotated[bool, typer.Option(help="Replace a page that is there.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the sets: what to download from where, and on which terms.")] = False,
+) -> None:
+    """Turn the files of a public set into tables and a store.yaml."""
+    from banyan.store import datasets
+
+    if listed:
+        _list_sets()
+        return
+    if name is None or source is None or to is None:
+        raise BanyanError(
+            "A set, the folder of its files and the folder to write are needed: banyan dataset NAME --from FOLDER --to FOLDER. --list shows the sets."
+        )
+    with Progress(console=err, transient=True) as progress:
+        bars: dict[str, Any] = {}
+
+        def tell(what: str, done: int, of: int) -> None:
+            bars.setdefault(what, progress.add_task(what, total=of) if what not in bars else None)
+            progress.update(bars[what], completed=done)
+
+        found = datasets.convert(name, source, to, share=share, force=force, tell=tell)
+    _say("\n".join([*(f"{table}: {rows:,} rows" for table, rows in found.rows.items()), *(f"Note: {note}" for note in found.notes)]))
+    _say(f"Wrote {found.page}. Read its comments, then run: banyan check {found.page}")
+
+
+def _list_sets() -> None:
+    from banyan.store import datasets
+
+    table = Table("set", "what it is", "files", "from", "terms")
+    for each in datasets.names():
+        chosen = datasets.find(each)
+        table.add_row(each, f"{chosen.title}: {chosen.size}", chosen.needs, chosen.url, chosen.licence)
+    out.print(table)
+
+
+@app.command()
 def demo(
     to: Annotated[Path, typer.Option("--out", help="Where the demo store and its run go.")] = Path("demo"),
     households: Annotated[int, typer.Option(help="How many of the 2,469 households.", min=50)] = 500,
