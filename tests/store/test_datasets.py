@@ -228,7 +228,6 @@ def test_small_blocks_give_the_same_tables(tmp_path: Path, made: Callable[[str],
             assert small.equals(large), f"{form}, {name}"
 
 
-
 def test_a_missing_file_is_named_with_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "UserBehavior.csv.zip").write_bytes(b"PK")
     with pytest.raises(ConfigError, match=r"no file UserBehavior.csv in .*; it holds UserBehavior.csv.zip. Unpack UserBehavior.csv.zip first. .*tianchi"):

@@ -8,10 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from banyan import __version__
 from banyan.disk import aside_of, sync, whole
 from banyan.store.datasets._text import Published, Tell
 
+FORM = 1  # of the tables; what a run of another form has finished is made again
 STATE = "finished.json"  # tables of a run that is not over, and what they were made of
 ROWS = 1 << 17  # rows of a Parquet group
 SEED = 20_17  # of the draw of users; one for all sets and runs
@@ -65,7 +65,7 @@ class Writer:
 
     def _made_of(self, reads: Sequence[Published]) -> list[Any]:
         files = [[str(each.path.resolve()), each.path.stat().st_size, each.path.stat().st_mtime_ns] for each in reads]
-        return [__version__, self.share, *files]
+        return [FORM, self.share, *files]
 
     def _keep(self, name: str, known: dict[str, Any]) -> None:
         self._finished[name] = known

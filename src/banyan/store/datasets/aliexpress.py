@@ -113,6 +113,18 @@ def _logs(source: Folder) -> Iterator[_Log]:
             yield _Log(code.upper(), part, _named(item, f"{code.upper()} {part}"), user)
 
 
+def folders(path: Path) -> dict[str, Path]:
+    """Country -> the folder of its files, at or below `path`. Raises ConfigError where there is none, or where countries share a folder."""
+    source = Folder(path, AliExpress.title, AliExpress.needs, AliExpress.url)
+    found = {match[1].upper(): file.parent for match, file in source.matching(r"(nl|es|fr|us|ru)_item_train\.csv")}
+    found |= {_country(file): file.parent for _, file in source.matching(r"train\.csv")}
+    if not found:
+        raise source.missing("<country>_item_train.csv, or train.csv")
+    if len(set(found.values())) < len(found):
+        raise ConfigError(f"{path} holds the files of {', '.join(found)} in one folder; give each country a folder of its own, to compare each by itself.")
+    return found
+
+
 def _named(published: Published, label: str) -> Published:
     published.label = label
     return published
