@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from banyan import parts
 from banyan.calibration import Calibration
+from banyan.delayed import Delayed
 from banyan.encoders._lookup import lookup
 from banyan.errors import ConfigError
 from banyan.features.columns import ID, Layout
 from banyan.features.plan import Plan
 from banyan.features.stock import ITEM, USER
 from banyan.store.schema import ModelSpec, TaskSpec
-from banyan.types import Array, Batch, Block, Candidates, Column, Past, Sizes, Step
+from banyan.types import Array, Batch, Block, Candidates, Column, Label, Past, Sizes, Step
 
 ENCODERS = {"category": "categorical", "number": "numeric", "tags": "tags", "text": "text", "vector": "vector", "time": "time"}
 PAIR_TOKENS = 2
@@ -132,6 +133,7 @@ class Network(nn.Module):
         self.tasks = nn.ModuleDict()
         for name, spec_ in tasks.items():
             self.tasks[_safe(name)] = parts.build("tasks", {"part": spec_.kind, **spec_.options}, height, plan.targets[name])
+        self.delayed: dict[str, Delayed] = {name: parts.build("delayed", s.delayed) for name, s in tasks.items() if s.delayed is not None}
         self.ranked = [name for name in tasks if plan.tables[tasks[name].samples].ranking]
         if self.ranked and ITEM not in self.lengths:
             raise ConfigError(f"The task {self.ranked[0]!r} ranks items, and the entity item has neither features nor `embed_id`.")
@@ -244,12 +246,22 @@ class Network(nn.Module):
         losses, present = [], []
         for batch in step.batches:
             for name, label in batch.labels.items():
-                each = self.task(name).loss(raw[name].float(), label.value, label.seen, label.weight)
+                each = self._loss(name, raw[name].float(), label)
                 for i, view in enumerate(self.views[name]):
                     if len(self.views[name]) == 1 or label.present[i]:
                         losses.append(each[i])
                         present.append(view)
         return torch.stack(losses), present
+
+    def _loss(self, name: str, raw: Tensor, label: Label) -> Float[Tensor, " V"]:
+        """A task's losses; of labels that may still come, as its `delayed` part has it, each stage with weights of its own."""
+        part = self.task(name)
+        if label.maturity is None:
+            plain: Tensor = part.loss(raw, label.value, label.seen, label.weight)
+            return plain
+        value, weight = self.delayed[name].corrected(part.predict(raw).detach(), label.value, label.maturity)
+        weight = label.weight[:, None] * weight
+        return torch.stack([part.loss(raw, value, label.seen, weight[:, stage])[stage] for stage in range(weight.shape[1])])
 
 
 class _Newest(nn.Module):

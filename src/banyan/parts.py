@@ -23,6 +23,7 @@ FAMILIES = {
     "balancing": "Balancer",
     "cross": "Cross",
     "calibration": "Calibration",
+    "delayed": "Delayed",
 }
 Spec = str | Mapping[str, Any]
 

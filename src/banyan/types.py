@@ -82,6 +82,7 @@ class Label:
     seen: Bool[Tensor, "B N"]  # N is V, or the number of answers of a count, else 1
     weight: Float[Tensor, " B"]  # row weight: the shop's own divided by the sampling rate
     present: tuple[bool, ...]  # (N,) whether any row of the batch shows this label
+    maturity: Float[Tensor, "B V"] | None = None  # share of what happens that has by the cut, 1 in settled rows; None where all are
 
 
 @dataclass

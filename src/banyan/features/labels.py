@@ -21,6 +21,12 @@ class Labels:
 
     value: Array  # float32 (n, V) or (n, C) or (n, A); int64 (n,) codes of classes; (n, 0) for a ranking, whose targets are in the table
     seen: Array  # bool (n, N)
+    maturity: Array | None = None  # float32 (n, V), of a task that keeps rows whose window is open: see `delayed`
+
+    @property
+    def settled(self) -> Array:
+        """(n, N) bool: the labels that nothing can change any more."""
+        return self.seen if self.maturity is None else self.seen & (self.maturity >= 1)
 
 
 def read(task: str, spec: TaskSpec, table: SampleTable, target: Target | None = None) -> tuple[Labels, Target]:
@@ -32,13 +38,15 @@ def read(task: str, spec: TaskSpec, table: SampleTable, target: Target | None = 
     if kind.kind == "places":
         return _places(table, target)
     columns = task_labels(task, spec, table)
-    train = table.part == TRAIN
+    ripe = _maturity(columns, table)
+    train = (table.part == TRAIN) & (ripe >= 1).all(1)
     weight = table.weight / table.rate
     if kind.kind == "code":
-        return _codes(task, columns[0], table, np.where(train, weight, 0), target)
+        return _ripe(_codes(task, columns[0], table, np.where(train, weight, 0), target), ripe)
     if kind.kind == "tags":
-        return _tags(task, columns, table, np.where(train, weight, 0), target)
+        return _ripe(_tags(task, columns, table, np.where(train, weight, 0), target), ripe)
     value, seen = _floats(columns, table)
+    seen = seen if spec.waits else seen & (ripe >= 1)
     _in_range(task, kind.lowest, kind.highest, columns, table, value, seen)
     if target is None:
         used = seen & train[:, None]
@@ -47,7 +55,19 @@ def read(task: str, spec: TaskSpec, table: SampleTable, target: Target | None = 
         grades = _grades(value[used]) if kind.grades else ()
         extra = (float(((value > 0) * weights).sum() / max(weights.sum(), 1e-12)),) if kind.prior_share else ()
         target = Target(tuple(columns), grades, (*(float(p) for p in prior), *extra))
-    return Labels(value, seen), target
+    return Labels(value, seen, ripe if spec.waits and (ripe < 1).any() else None), target
+
+
+def _maturity(columns: Sequence[str], table: SampleTable) -> Array:
+    """(n, V) float32, 1 for what is settled."""
+    settled = np.ones(len(table), np.float32)
+    return np.stack([table.maturity.get(column, settled) for column in columns], 1)
+
+
+def _ripe(found: tuple[Labels, Target], ripe: Array) -> tuple[Labels, Target]:
+    """The same, where only settled labels are seen."""
+    found[0].seen &= np.asarray(ripe >= 1).all(1, keepdims=True)
+    return found
 
 
 def _grades(values: Array) -> tuple[str, ...]:

@@ -144,7 +144,7 @@ class Feeder:
                     items, log_q = self.negatives[task].draw(targets, rng or np.random.default_rng(0))
                     draft.places[task] = _places(items, targets, owner, len(rows))
                     draft.choices[task] = (items, log_q, ask(ITEM, items))
-                draft.labels[task] = labels.value[rows], labels.seen[rows]
+                draft.labels[task] = labels.value[rows], labels.seen[rows], None if labels.maturity is None else labels.maturity[rows]
         return draft
 
     def _events(self, table: TableData, rows: Array) -> tuple[Array, Array]:
@@ -204,7 +204,7 @@ class Feeder:
     def _batch(self, draft: "Draft", found: Mapping[str, Tensor], gatherer: Gatherer, training: bool) -> Batch:
         table, rows = draft.table, draft.rows
         context = self._context(table, rows, gatherer, training)
-        labels = {task: _label(value, seen, draft.places.get(task), table.weight[rows]) for task, (value, seen) in draft.labels.items()}
+        labels = {task: _label(value, seen, draft.places.get(task), table.weight[rows], ripe) for task, (value, seen, ripe) in draft.labels.items()}
         choices = {
             task: Choice(found[ITEM][place], torch.from_numpy(log_q), self._side(table, rows, items)) for task, (items, log_q, place) in draft.choices.items()
         }
@@ -249,7 +249,7 @@ class Draft:
         plan: TablePlan,
         rows: Array,
         entities: dict[str, slice],
-        labels: dict[str, tuple[Array, Array]],
+        labels: dict[str, tuple[Array, Array, Array | None]],
         choices: dict[str, tuple[Array, Array, slice]],
         places: dict[str, Array],
     ) -> None:
@@ -301,9 +301,15 @@ def _bag(bag: tuple[Array, Array] | None, rows: Array, gatherer: Gatherer) -> Ba
     return Bag(gatherer.add(np.where(mask, ids, 0).astype(np.int32)), torch.from_numpy(mask))
 
 
-def _label(value: Array, seen: Array, places: Array | None, weight: Array) -> Label:
+def _label(value: Array, seen: Array, places: Array | None, weight: Array, ripe: Array | None) -> Label:
     present = tuple(np.asarray(seen.any(0)).tolist())
-    return Label(torch.from_numpy(value if places is None else places), torch.from_numpy(seen), torch.from_numpy(weight), present)
+    return Label(
+        torch.from_numpy(value if places is None else places),
+        torch.from_numpy(seen),
+        torch.from_numpy(weight),
+        present,
+        None if ripe is None else torch.from_numpy(ripe),
+    )
 
 
 def _places(items: Array, targets: Array, owner: Array, rows: int) -> Array:

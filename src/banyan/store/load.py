@@ -146,7 +146,8 @@ class _Page:
             wrong += [f"{self.at((*path, key))}: {key!r} is neither a key of a task nor an option of {kind}.{hint(key, known)}" for key in unknown]
             given = {key: value for key, value in task.items() if key in options}
             wrong += [] if unknown else self._part(path, "tasks", {"part": kind, **given})
-            wrong += [] if task.get("calibration") is None else self._part((*path, "calibration"), "calibration", task["calibration"])
+            for family in ("calibration", "delayed"):
+                wrong += [] if task.get(family) is None else self._part((*path, family), family, task[family])
         return wrong
 
     def _model(self) -> list[str]:

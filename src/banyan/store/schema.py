@@ -240,12 +240,30 @@ class TaskSpec(BaseModel):
     stages: Names | None = None  # funnel: labels, earliest first
     weight: float = Field(default=1.0, gt=0)
     auxiliary: bool = False  # helps training, is not served
+    delayed: str | dict[str, Any] | None = None  # what to make of training rows whose window is still open; they are dropped unless given
     calibration: str | dict[str, Any] | None = None  # a map over the answers, fitted on validation rows
 
     @property
     def options(self) -> dict[str, Any]:
         """Options of the part."""
         return dict(self.model_extra or {})
+
+    @property
+    def waits(self) -> bool:
+        """Whether training rows whose window is still open are kept."""
+        return self.delayed is not None and bool(parts.find("delayed", parts.spec(self.delayed)[0]).keeps)
+
+    @model_validator(mode="after")
+    def _delays(self) -> "TaskSpec":
+        if self.delayed is not None:
+            try:
+                parts.check("delayed", self.delayed)
+                kind = parts.find("tasks", self.kind)
+            except ConfigError as error:
+                raise ValueError(f"delayed: {error}") from error
+            if (kind.kind, kind.answers) != ("floats", "chances"):
+                raise ValueError(f"delayed speaks of labels that are 0 until they happen; the kind {self.kind} has others. It is for binary and funnels")
+        return self
 
     @model_validator(mode="after")
     def _calibrated(self) -> "TaskSpec":
@@ -354,4 +372,6 @@ class Store(_Strict):
         for name, task in self.tasks.items():
             if task.samples not in self.samples:
                 raise ValueError(f"tasks.{name}: samples {task.samples!r} are not described; samples: {', '.join(self.samples)}")
+            if task.waits and (self.samples[task.samples].recipe != "outcomes" or self.samples[task.samples].every):
+                raise ValueError(f"tasks.{name}: delayed needs samples of the recipe outcomes without `every`: only there is it known when a label came")
         return self

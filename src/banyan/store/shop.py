@@ -68,6 +68,7 @@ class SampleTable:
     end: Array  # (n,) int64: the row's user's events lie at log.start[user]:end; -1 without a user or a log
     exclude: Array  # (n,) int64: without a clock, the position of the labelled event, left out of the row's history; else -1
     targets: tuple[Array, Array] | None = None  # next_item: (n + 1,) offsets and item row numbers
+    maturity: dict[str, Array] = field(default_factory=dict)  # label -> (n,) float32 share of what happens that has by the cut; 1 in settled rows
     features: dict[str, object] = field(default_factory=dict)  # context feature -> schema Feature, those that a recipe adds included
     dropped: dict[str, int] = field(default_factory=dict)  # reason -> rows that no part got
 

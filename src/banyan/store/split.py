@@ -116,7 +116,8 @@ def _settled(part: Array, raw: Raw, cut: Cut, dropped: dict[str, int]) -> Array:
     """Drop rows whose labels settle after the end of their part."""
     assert raw.time is not None
     for code, end, word in ((TRAIN, cut[0], "training"), (VALID, cut[1], "validation")):
-        late = (part == code) & ((raw.time >= end) | (raw.time + raw.window > end))
+        settling = (raw.time + raw.window > end) & (not (raw.delays and code == TRAIN))  # else what is known of them by the cut is told apart
+        late = (part == code) & ((raw.time >= end) | settling)
         if count := int(np.count_nonzero(late)):
             dropped[f"time and label window reach past the end of {word}"] = count
             part = np.where(late, DROPPED, part).astype(np.int8)

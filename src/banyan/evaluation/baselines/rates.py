@@ -64,7 +64,7 @@ def _columns(store: Store, data: Data, task: str, labels: Labels) -> tuple[Array
     value = labels.value
     if parts.find("tasks", store.tasks[task].kind).answers == "classes":
         value = np.eye(len(data.plan.targets[task].classes), dtype=np.float32)[value.reshape(-1)]
-    return value, np.broadcast_to(labels.seen, value.shape)
+    return value, np.broadcast_to(labels.settled, value.shape)
 
 
 def _key(data: Data, table: TableData) -> Array | None:

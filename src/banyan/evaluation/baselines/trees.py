@@ -37,13 +37,13 @@ def answer(store: Store, data: Data, question: Question, valid: Question, most: 
         return f"its answers have more than {COLUMNS} columns"
     table = data.tables[question.table]
     labels = table.labels[question.task]
-    train = _fewer(np.flatnonzero((table.part == TRAIN) & labels.seen.any(1)), most, seed)
+    train = _fewer(np.flatnonzero((table.part == TRAIN) & labels.settled.any(1)), most, seed)
     inputs = [matrix(data, question.table, rows) for rows in (train, valid.rows, question.rows)]
     if not inputs[0].names:
         return "its rows have no features that trees read"
     found = []
     for column in range(columns):
-        fitted = _column(inputs, labels.value[train], labels.seen[train], table.weight[train], valid, column)
+        fitted = _column(inputs, labels.value[train], labels.settled[train], table.weight[train], valid, column)
         left = (deadline - time.monotonic()) / (columns - column) if np.isfinite(deadline) else None
         found.append(grow(*fitted, aim(type(task)), classes, left, threads, seed)(inputs[2].values))
     return found[0] if classes else task.consistent(np.stack(found, 1))

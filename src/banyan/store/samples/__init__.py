@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from banyan.store.entities import newest
-from banyan.store.samples import attributes, counts, next_item, outcomes, table
+from banyan.store.samples import attributes, counts, maturity, next_item, outcomes, table
 from banyan.store.samples.raw import Raw
 from banyan.store.schema import Store
 from banyan.store.sections import section
@@ -36,6 +36,10 @@ def read_samples(
         log.scenarios = tuple(scenarios)
         log = _without_held(store, log, raws, {name: part for name, (part, _) in split_.items()}, entities, notes)
     tables = {name: _table(name, raw, *split_[name], log, entities, where) for name, raw in raws.items()}
+    for name, raw in raws.items():
+        if raw.delays and log is not None:
+            tables[name].labels, tables[name].maturity, told = maturity.settled(name, raw, tables[name].part, where[0] if where else int(log.time.max()) + 1)
+            notes.extend(told)
     notes.extend(_said(tables))
     return tables, log, tuple(scenarios), where
 
@@ -93,7 +97,7 @@ def _table(
     end = _end(raw, part, log, entities, where)
     features: dict[str, object] = dict(raw.features)
     return SampleTable(
-        name, raw.entities, raw.time, scenario, raw.context, raw.labels, weight, rate, part, end, exclude, raw.targets, features, dropped
+        name, raw.entities, raw.time, scenario, raw.context, raw.labels, weight, rate, part, end, exclude, raw.targets, features=features, dropped=dropped
     )
 
 

@@ -18,6 +18,7 @@ import polars as pl
 from banyan.errors import ConfigError
 from banyan.store.samples import origins
 from banyan.store.samples.behaviours import codes, of_behaviours, require_log
+from banyan.store.samples.maturity import NEVER
 from banyan.store.samples.negatives import MEMORY, Everything, Plausible, Popular, Proposal, moments
 from banyan.store.samples.pairtimes import FirstTouch, PairTimes, pair_key, place_of
 from banyan.store.samples.raw import Raw
@@ -56,6 +57,9 @@ def make(name: str, samples: Samples, store: Store, entities: dict[str, EntityFr
         rows = _with_added(rows, samples.negatives, _proposal(samples, store, log, items), items, generator)
     time = None if log.clock == "none" else rows.time
     labels = {label: _label(log, rows, code, after, within, items) for label, code in wanted.items()}
+    waits = any(task.waits for task in store.tasks.values() if task.samples == name)
+    if waits and time is None:
+        raise ConfigError(f"samples.{name}: a task asks for `delayed`, and the events have no time, so nothing is known of delays. Leave it out.")
     return Raw(
         entities={"user": as_of(entities["user"], rows.user, time), "item": as_of(entities["item"], rows.item, time)},
         time=time,
@@ -64,6 +68,7 @@ def make(name: str, samples: Samples, store: Store, entities: dict[str, EntityFr
         rate=rows.rate.astype(np.float32),
         window=within + 1 if log.clock == "time" else 0,
         exclude=_labelled_event(log, rows, [(wanted[label], value) for label, value in labels.items()], items) if log.clock == "none" else None,
+        delays={label: _delay(log, rows, code, after, within, items) for label, code in wanted.items()} if waits else {},
         notes=_notes(name, log, list(wanted)),
     )
 
@@ -145,11 +150,22 @@ def _with_added(rows: _Rows, negatives: int, proposal: Proposal, items: int, gen
 
 def _label(log: EventLog, rows: _Rows, code: Array, after: Array, within: int, items: int) -> Array:
     """(n,) float32: 1 where the behaviour followed, nan where the log ends before the window does."""
-    events = of_behaviours(log, code)
-    times = PairTimes(log.user[events], log.item[events], log.time[events], items)
+    times = _times(log, code, items)
     itself = bool(np.isin(code, after).all())
     if log.clock == "none":
         counted = times.count(rows.user, rows.item, rows.time, rows.time + 1)
         return (counted > (itself & (rows.position >= 0))).astype(np.float32)
     followed = times.count(rows.user, rows.item, rows.time + itself, rows.time + within + 1) > 0
     return np.where(rows.time + within > log.time.max(), np.nan, followed).astype(np.float32)
+
+
+def _times(log: EventLog, code: Array, items: int) -> PairTimes:
+    events = of_behaviours(log, code)
+    return PairTimes(log.user[events], log.item[events], log.time[events], items)
+
+
+def _delay(log: EventLog, rows: _Rows, code: Array, after: Array, within: int, items: int) -> Array:
+    """(n,) int64 microseconds from the row to the first event of the behaviour within the window; NEVER where none came."""
+    low = rows.time + bool(np.isin(code, after).all())
+    delay = _times(log, code, items).first(rows.user, rows.item, low, NEVER) - rows.time
+    return np.where((delay >= 0) & (delay <= within), delay, NEVER)

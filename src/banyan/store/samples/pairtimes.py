@@ -41,6 +41,14 @@ class PairTimes:
         counted = np.searchsorted(self._keys, last) - np.searchsorted(self._keys, first)
         return np.where(found, counted, 0)
 
+    def first(self, user: Array, item: Array, low: Array, never: int) -> Array:
+        """(n,) int64 time of the pair's first event at `low` or later; `never` where there is none."""
+        place, found = place_of(self._pairs, pair_key(user, item, self.items))
+        at = np.searchsorted(self._keys, place * self._stride + np.searchsorted(self._times, low))
+        key = self._keys[np.minimum(at, max(len(self._keys) - 1, 0))] if len(self._keys) else np.zeros(len(at), np.int64)
+        there = found & (at < len(self._keys)) & (key // self._stride == place)
+        return np.where(there, self._times[key % self._stride] if len(self._times) else 0, never)
+
 
 class FirstTouch:
     """The first event of every (user, item) pair among the events at `positions`, in the log's order."""

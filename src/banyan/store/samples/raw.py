@@ -33,6 +33,7 @@ class Raw:
     targets: tuple[Array, Array] | None = None  # next_item: (n + 1,) int64 offsets and int32 item row numbers
     given: Array | None = None  # (n,) int8 parts that the table itself states
     file_row: Array | None = None  # (n,) int64 row of the file, from 1, for messages
+    delays: dict[str, Array] = field(default_factory=dict)  # label -> (n,) int64 microseconds until it happened within the window; maturity.NEVER
     notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
