@@ -251,6 +251,23 @@ def test_ids_drop_out_in_training_alone_and_ids_alone(data: Data, feeder: Feeder
     assert np.array_equal(data.stock.entities["item"].ids[:, 0], build_ids(data))
 
 
+def test_some_of_the_items_without_id_pass_for_new(data: Data, feeder: Feeder) -> None:
+    """Nobody has touched them: no counts with the user, no popularity; what their features say stays."""
+    rows = data.tables["viewed"].rows(0)
+    calm, drawn = feeder.step({"viewed": rows}), feeder.step({"viewed": rows}, np.random.default_rng(1))
+    before, after = calm.batches[0].pair, drawn.batches[0].pair
+    assert before is not None
+    assert after is not None
+    hidden = (item_ids(drawn, feeder)[:, 0] == data.plan.books["item.id"].unseen)[drawn.batches[0].entities["item"].numpy()]
+    told = np.array([name.startswith(("item:", "id:")) for name in data.plan.pair])
+    changed = (before != after).any(1).numpy()
+    assert 0 < changed.sum() < hidden.sum()
+    assert not changed[~hidden].any()
+    assert not after[changed][:, told].any()
+    assert torch.equal(before[:, ~told], after[:, ~told])
+    assert np.array_equal(data.tables["viewed"].pair[rows], before.numpy())  # what is stored stays as it was
+
+
 def build_ids(data: Data) -> Array:
     """The items' ids as they were before any step: dropping out must not write into the stock."""
     return data.plan.books["item.id"].rows(pl.concat([pl.Series([None], dtype=pl.String), pl.Series(data.stock.ids["item"], dtype=pl.String)]))

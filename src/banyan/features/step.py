@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from banyan.features.build import Data, TableData
-from banyan.features.columns import Layout, Values
+from banyan.features.columns import ID, Layout, Values
 from banyan.features.pairs import spans
 from banyan.features.plan import BEHAVIOUR, SCENARIO, TablePlan
 from banyan.features.sampling import Negatives
 from banyan.features.stock import ITEM
 from banyan.features.vocabulary import FIRST
 from banyan.types import MISSING, TRAIN, Array, Bag, Batch, Block, Choice, Label, Past, Step
+
+FRESH = 0.5  # of the items that show no id in a step: those that also lose what others did with them, as an item has on its first day
 
 
 class Scratch:
@@ -74,6 +76,8 @@ class Feeder:
         self.rows = {name: Scratch(len(v)) for name, v in self.stock.entities.items()}
         ranked = {task: name for name, t in self.plan.tables.items() if t.ranking for task in t.tasks if task in (options or {})}
         self.negatives = {task: self._negatives(name, (options or {})[task]) for task, name in ranked.items()}
+        told = {"pair": self.plan.pair, "side": self.plan.side}  # columns that are 0 for an item which nobody has touched
+        self.known = {key: np.flatnonzero([n.startswith(("item:", f"{ID}:")) for n in names]) for key, names in told.items()}
         self.whole = {name: _whole(self.plan.context, own) for name, own in ((n, data.tables[n].context) for n in data.tables)}
 
     def _negatives(self, table: str, options: Mapping[str, Any]) -> Negatives:
@@ -96,11 +100,14 @@ class Feeder:
         drafts = []
         for name, rows in picks.items():
             drafts.append(self._draft(self.data.tables[name], rows, rng, tasks, wanted, places, choose))
-        entities, found = {}, {}
+        entities, found, fresh = {}, {}, np.zeros(0, bool)
         for name, asked in wanted.items():
             distinct, found[name] = self._distinct(name, np.concatenate(asked))
-            entities[name] = self._entity(name, distinct, gatherer, rng)
-        batches = [self._batch(draft, found, gatherer, rng is not None) for draft in drafts]
+            hidden = self._hidden(name, distinct, rng)
+            entities[name] = self._entity(name, distinct, gatherer, hidden)
+            if name == ITEM and rng is not None and hidden is not None:
+                fresh = hidden & (rng.random(len(hidden)) < FRESH)
+        batches = [self._batch(draft, found, gatherer, rng is not None, fresh) for draft in drafts]
         return Step(batches, entities, *gatherer.numbered())
 
     def catalogue(self, name: str, rows: Array) -> tuple[Step, Tensor]:
@@ -168,13 +175,17 @@ class Feeder:
         there = (exclude >= 0) & (places[exclude + 1] > places[exclude])
         return np.where(there, places[exclude], -1)
 
-    def _entity(self, name: str, rows: Array, gatherer: Gatherer, rng: np.random.Generator | None) -> Block:
+    def _hidden(self, name: str, rows: Array, rng: np.random.Generator | None) -> Array | None:
+        """(n,) bool: which things of a training step show no id; None where none hides."""
+        if rng is None or not self.id_dropout or ID not in self.plan.entities[name].categories:
+            return None
+        return (rng.random(len(rows)) < self.id_dropout) & (rows > 0)
+
+    def _entity(self, name: str, rows: Array, gatherer: Gatherer, hidden: Array | None) -> Block:
         values, layout = self.stock.entities[name], self.plan.entities[name]
         ids = values.ids[rows]
-        if rng is not None and self.id_dropout and "id" in layout.categories:
-            column = list(layout.categories).index("id")
-            hidden = rng.random(len(rows)) < self.id_dropout
-            ids[hidden & (rows > 0), column] = self.plan.books[layout.categories["id"]].unseen
+        if hidden is not None:
+            ids[hidden, list(layout.categories).index(ID)] = self.plan.books[layout.categories[ID]].unseen
         return _block(layout, values, rows, ids, values.numbers[rows], values.known[rows], values.bins[rows], gatherer)
 
     def _context(self, table: TableData, rows: Array, gatherer: Gatherer, training: bool) -> Block:
@@ -201,12 +212,14 @@ class Feeder:
         all_bins[:, [i for i, n in enumerate(binned) if n.name in mine]] = bins
         return wide, all_numbers, all_known, all_bins
 
-    def _batch(self, draft: "Draft", found: Mapping[str, Tensor], gatherer: Gatherer, training: bool) -> Batch:
+    def _batch(self, draft: "Draft", found: Mapping[str, Tensor], gatherer: Gatherer, training: bool, fresh: Array) -> Batch:
+        """`fresh` (items of the step,): those that pass for new ones, which nobody has touched; empty where none does."""
         table, rows = draft.table, draft.rows
         context = self._context(table, rows, gatherer, training)
         labels = {task: _label(value, seen, draft.places.get(task), table.weight[rows], ripe) for task, (value, seen, ripe) in draft.labels.items()}
         choices = {
-            task: Choice(found[ITEM][place], torch.from_numpy(log_q), self._side(table, rows, items)) for task, (items, log_q, place) in draft.choices.items()
+            task: Choice(found[ITEM][place], torch.from_numpy(log_q), self._side(table, rows, items, fresh[found[ITEM][place]] if len(fresh) else fresh))
+            for task, (items, log_q, place) in draft.choices.items()
         }
         return Batch(
             table.name,
@@ -215,16 +228,27 @@ class Feeder:
             torch.from_numpy(table.scenario[rows].astype(np.int64)),
             context,
             self._past(draft, found, gatherer),
-            None if table.pair is None else torch.from_numpy(table.pair[rows]),
+            self._pair(table, rows, fresh[found[ITEM][draft.entities[ITEM]]] if len(fresh) and ITEM in draft.entities else fresh),
             labels,
             choices,
             rows,
         )
 
-    def _side(self, table: TableData, rows: Array, items: Array) -> Tensor | None:
+    def _pair(self, table: TableData, rows: Array, fresh: Array) -> Tensor | None:
+        if table.pair is None:
+            return None
+        pair = table.pair[rows]
+        if fresh.any():
+            pair[np.ix_(fresh, self.known["pair"])] = 0.0
+        return torch.from_numpy(pair)
+
+    def _side(self, table: TableData, rows: Array, items: Array, fresh: Array) -> Tensor | None:
         if not self.plan.side or table.moment is None:
             return None
-        return torch.from_numpy(self.stock.side(table.moment.take(rows), items))
+        side = self.stock.side(table.moment.take(rows), items)
+        if fresh.any():
+            side[:, np.flatnonzero(fresh)[:, None], self.known["side"]] = 0.0
+        return torch.from_numpy(side)
 
     def _past(self, draft: "Draft", found: Mapping[str, Tensor], gatherer: Gatherer) -> Past | None:
         if draft.past is None or draft.events is None or draft.mask is None or self.stock.narrowed is None:
