@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from banyan import parts
 from banyan.errors import ConfigError
 from banyan.features.build import Data, build, task_options
+from banyan.features.plan import TablePlan, readers
 from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.store.schema import ModelSpec
@@ -112,6 +113,47 @@ def test_a_task_alone_has_its_own_views_only(shop: Shop, data: Data, feeder: Fee
     losses, present = network.losses(step, network(step))
     assert present == [0, 1]
     assert torch.isfinite(losses).all()
+
+
+def test_a_table_that_says_little_of_an_id_reads_it_and_does_not_move_it() -> None:
+    """`trials` names users seldom beside `views`; `stores` seldom too, but each store often; `people` by itself moves what it names."""
+
+    def table(named: dict[str, int], distinct: dict[str, int], strangers: tuple[str, ...] = ()) -> TablePlan:
+        return TablePlan(list(named), [], [], strangers=list(strangers), named=named, distinct=distinct)
+
+    views = table({"user": 10_000, "item": 10_000, "store": 9_500}, {"user": 100, "item": 500, "store": 5})
+    trials = table({"user": 900, "item": 2_000, "store": 500}, {"user": 100, "item": 400, "store": 5})
+    people = table({"user": 100}, {"user": 100}, ("user",))
+    assert readers({"views": views, "trials": trials, "people": people}, 16) == {"views": set(), "trials": {"user"}, "people": {"user"}}
+    assert readers({"trials": trials}, 16) == {"trials": set()}
+    assert readers({"views": views, "trials": trials}, 2) == {"views": set(), "trials": set()}  # 9 rows an id teach 2 numbers
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_an_id_that_is_only_read_gets_no_gradient_from_the_table(reads: bool, shop: Shop, data: Data, feeder: Feeder) -> None:
+    network = made(shop, data, history=None)
+    network.reads["shown"] = {"item"} if reads else set()
+    step = feeder.step({"shown": data.tables["shown"].rows(0)[:24]})
+    leaf = network.embeddings.leaf(step.distinct)
+    network.losses(step, network(step, leaf))[0].sum().backward()
+    assert leaf.grad is not None
+    book = data.plan.books["item.id"]
+    mine = ((step.distinct >= book.offset) & (step.distinct < book.offset + len(book))).numpy()
+    assert mine.any()
+    assert bool(leaf.grad[mine].abs().sum() == 0) == reads
+    assert leaf.grad[~mine].abs().sum() > 0
+
+
+def test_ids_that_no_table_moves_are_not_read(shop: Shop, data: Data, feeder: Feeder) -> None:
+    network = made(shop, data, history=None, cross=None).eval()
+    step = feeder.step({"shown": data.tables["shown"].rows(0)[:24]})
+    answers = []
+    for reads in ({"item"}, set()):
+        network.reads = dict.fromkeys(network.reads, reads)
+        encoded = network.encode(step, network.embeddings.leaf(step.distinct))
+        answers.append(network.tokens(step.batches[0], encoded)[:, network.sizes.slots["item"]][:, 0])
+    assert not answers[0].any()
+    assert answers[1].any()
 
 
 def test_a_slot_that_is_not_there_cannot_be_compressed(shop: Shop, data: Data) -> None:

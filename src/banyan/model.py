@@ -19,7 +19,7 @@ from banyan.delayed import Delayed
 from banyan.encoders._lookup import lookup
 from banyan.errors import ConfigError
 from banyan.features.columns import ID, Layout
-from banyan.features.plan import Plan
+from banyan.features.plan import Plan, readers
 from banyan.features.stock import ITEM, USER
 from banyan.store.schema import ModelSpec, TaskSpec
 from banyan.types import Array, Batch, Block, Candidates, Column, Label, Past, Sizes, Step
@@ -100,6 +100,7 @@ class Network(nn.Module):
         """Draws its weights from torch's global generator."""
         super().__init__()
         self.plan, self.width, self.length = plan, spec.width, spec.length
+        self.reads = readers({spec_.samples: plan.tables[spec_.samples] for spec_ in tasks.values()}, spec.width)
         width = spec.width
         self.embeddings = Embeddings(plan.rows, width)
         for book in plan.books.values():  # until training moves them, what is missing or new says nothing
@@ -171,13 +172,13 @@ class Network(nn.Module):
         """Every slot of every row, side by side; a slot that the table lacks holds the tokens of the missing entity."""
         n = batch.rows
         slots: dict[str, Tensor] = {}
-        strangers = self.plan.tables[batch.table].strangers
+        reads = self.reads.get(batch.table, ())
         for name, each in encoded.tokens.items():
             if name not in batch.entities:
                 slots[name] = each[:1].expand(n, -1, -1)
                 continue
-            if name in strangers and ID in self.plan.entities[name].categories:  # read the id that other tables teach; do not learn labels by heart
-                each = torch.cat([each[:, :1].detach(), each[:, 1:]], 1)
+            if name in reads and ID in self.plan.entities[name].categories:
+                each = torch.cat([self._read(name, each[:, :1]), each[:, 1:]], 1)
             slots[name] = each[batch.entities[name]]
         if "context" in self.sources:
             slots["context"] = self.sources["context"](batch.context, encoded.embedded)
@@ -191,6 +192,11 @@ class Network(nn.Module):
             slots[name] = self.compressed[_safe(name)](slots[name].flatten(1)).view(n, -1, self.width)
         x = torch.cat([slots[name] for name in self.lengths if name in slots], 1) if len(slots) > 1 else next(iter(slots.values()))
         return x if self.cross is None else self.cross(x)
+
+    def _read(self, name: str, ids: Tensor) -> Tensor:
+        """Tokens of ids that a table reads and does not move; zeros where no other table of this network moves them: random numbers tell rows apart."""
+        moved = (name == ITEM and "history" in self.lengths) or any(name in self.plan.tables[t].named and name not in r for t, r in self.reads.items())
+        return ids.detach() if moved else torch.zeros_like(ids)
 
     def past(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B D"]:
         """The history token; a row without a past is one without events."""

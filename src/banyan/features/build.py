@@ -1,6 +1,6 @@
 """From a shop to arrays: fits the plan on training rows, then turns entities, log and samples into what steps are made of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,14 +12,14 @@ from banyan.features import columns, labels, vocabulary, word_pairs, words
 from banyan.features.columns import ID, Texts, Values
 from banyan.features.labels import Labels
 from banyan.features.pairs import FIGURES
-from banyan.features.plan import BEHAVIOUR, SCENARIO, TIME, Plan, TablePlan
+from banyan.features.plan import BEHAVIOUR, SCENARIO, TIME, Plan, TablePlan, readers
 from banyan.features.statistics import Snapshots
 from banyan.features.stock import ITEM, USER, Moment, Stock
 from banyan.features.vocabulary import FIRST, Vocabulary
 from banyan.store.samples.counts import forecasts
 from banyan.store.schema import Feature, Store, duration
 from banyan.store.shop import EntityFrame, EventLog, SampleTable, Shop
-from banyan.types import TRAIN, Array
+from banyan.types import MISSING, TRAIN, Array
 
 
 @dataclass
@@ -70,16 +70,18 @@ def fit(shop: Shop, texts: Texts) -> Plan:
     """Vocabularies, scales, targets: from training rows and nothing else."""
     log = shop.log
     plan = Plan(scenarios=shop.scenarios, behaviours=log.behaviours if log else (), clock=log.clock if log else "none")
+    for name, table in shop.samples.items():
+        plan.tables[name] = _table_plan(shop.store, name, table, log)
+    reads = readers({name: table for name, table in plan.tables.items() if table.tasks}, shop.store.model.width)
     for name, frame in shop.entities.items():
-        plan.entities[name] = _entity(name, frame, shop, plan.books, texts)
+        moved = training_counts(name, len(frame), shop, [table for table, entities in reads.items() if name not in entities])
+        plan.entities[name] = _entity(name, frame, shop, plan.books, texts, moved)
     plan.context = _context(shop, plan, texts)
     if len(shop.scenarios) > 1:
         plan.books[SCENARIO] = Vocabulary(SCENARIO, list(shop.scenarios[1:]))
         plan.context.categories = {SCENARIO: SCENARIO, **plan.context.categories}
     if log:
         plan.books[BEHAVIOUR] = Vocabulary(BEHAVIOUR, list(log.behaviours))
-    for name, table in shop.samples.items():
-        plan.tables[name] = _table_plan(shop.store, name, table, log)
     for task, spec in shop.store.tasks.items():
         plan.targets[task] = labels.read(task, spec, shop.samples[spec.samples])[1]
     _name_pairs(plan, shop.store, log)
@@ -91,23 +93,24 @@ def fit(shop: Shop, texts: Texts) -> Plan:
     return plan
 
 
-def _entity(name: str, frame: EntityFrame, shop: Shop, books: dict[str, Vocabulary], texts: Texts) -> columns.Layout:
+def _entity(name: str, frame: EntityFrame, shop: Shop, books: dict[str, Vocabulary], texts: Texts, moved: Array) -> columns.Layout:
+    """`moved` (rows,): rows and events that move each thing's id; an id which nothing moves is a new one, whoever reads it."""
     spec, hidden = shop.store.entities[name], shop.hidden.get(name, set())
     counts = training_counts(name, len(frame), shop)
     features = {key: f for key, f in spec.features.items() if key not in hidden}
-    ids = vocabulary.of_counts(f"{name}.{ID}", frame.ids, counts[1:], spec.least) if spec.embed_id else None
+    ids = vocabulary.of_counts(f"{name}.{ID}", frame.ids, moved[1:], spec.least) if spec.embed_id else None
     seen = frame.frame.filter(pl.Series(counts[1:] > 0)) if (counts[1:] > 0).any() else frame.frame
     return columns.fit(name, seen, features, books, texts, ids, prefix=f"{name}.")
 
 
-def training_counts(name: str, rows: int, shop: Shop) -> Array:
-    """(rows,) how often training events and training rows name each row of an entity; row 0 is the missing one."""
+def training_counts(name: str, rows: int, shop: Shop, tables: Sequence[str] | None = None) -> Array:
+    """(rows,) how often training events and training rows (of all tables, or those given) name each row of an entity; row 0 is the missing one."""
     counts = np.zeros(rows, np.int64)
     if shop.log is not None and name in (USER, ITEM):
         named = shop.log.user if name == USER else shop.log.item
         counts += np.bincount(named[training_events(shop)], minlength=rows)
     for table in shop.samples.values():
-        if name in table.entities:
+        if name in table.entities and (tables is None or table.name in tables):
             counts += np.bincount(table.entities[name][table.part == TRAIN], minlength=rows)
     counts[0] = 0
     return counts
@@ -159,7 +162,20 @@ def _table_plan(store: Store, name: str, table: SampleTable, log: EventLog | Non
     ranking = table.targets is not None
     past = log is not None and USER in table.entities
     strangers = [entity for entity, rows in table.entities.items() if _apart(rows, table.part)]
-    return TablePlan(list(table.entities), list(table.context.columns), tasks, past, past and ITEM in table.entities and not ranking, ranking, strangers)
+    trained = {entity: rows[(table.part == TRAIN) & (rows != MISSING)] for entity, rows in table.entities.items()}
+    if table.targets is not None:
+        trained[ITEM] = table.targets[1][np.repeat(table.part == TRAIN, np.diff(table.targets[0]))]
+    return TablePlan(
+        list(table.entities),
+        list(table.context.columns),
+        tasks,
+        past,
+        past and ITEM in table.entities and not ranking,
+        ranking,
+        strangers,
+        {entity: len(rows) for entity, rows in trained.items()},
+        {entity: len(np.unique(rows)) for entity, rows in trained.items()},
+    )
 
 
 def _apart(rows: Array, part: Array) -> bool:

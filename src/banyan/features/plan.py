@@ -10,6 +10,7 @@ from banyan.features.vocabulary import Vocabulary
 from banyan.types import Target
 
 SCENARIO, BEHAVIOUR, TIME = "scenario", "behaviour", "time"
+LITTLE = 0.1  # share of the rows that name an entity, under which a table may only read ids
 
 
 @dataclass
@@ -23,6 +24,27 @@ class TablePlan:
     pair: bool = False  # rows name an item, and a user with a log or a thing with words to compare
     ranking: bool = False  # rows ask for items: the item and pair slots are empty
     strangers: list[str] = field(default_factory=list)  # entities whose held-out rows name ids that no training row of the table names
+    named: dict[str, int] = field(default_factory=dict)  # entity -> training rows that name one
+    distinct: dict[str, int] = field(default_factory=dict)  # entity -> how many different ones those rows name
+
+
+def readers(tables: Mapping[str, TablePlan], width: int) -> dict[str, set[str]]:
+    """Table -> the entities whose ids its rows read without moving them, when a model trains on all of `tables`.
+
+    These are ids that its held-out rows do not name again, and ids about which it says little where other tables say much: under a tenth of
+    all rows that name such a thing, and fewer rows an id than twice the `width` numbers of its vector. A few labels would be learned by heart
+    there, at the cost of what the many rows of other tables teach. A table that trains by itself moves every id that it can.
+    """
+    total: dict[str, int] = {}
+    for table in tables.values():
+        for entity, rows in table.named.items():
+            total[entity] = total.get(entity, 0) + rows
+    return {name: {e for e in t.entities if e in t.strangers or _little(t, e, total.get(e, 0), width)} for name, t in tables.items()}
+
+
+def _little(table: TablePlan, entity: str, total: int, width: int) -> bool:
+    rows = table.named.get(entity, 0)
+    return rows < LITTLE * total and rows < 2 * width * table.distinct.get(entity, 0)
 
 
 @dataclass
