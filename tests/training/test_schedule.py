@@ -128,3 +128,18 @@ def test_progress_goes_on_from_its_state() -> None:
 def test_weights_that_cannot_be_right_are_refused(options: dict[str, object], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         TaskWeights({"age": 1.0}, **options)  # type: ignore[arg-type]
+
+
+def test_no_table_is_read_more_often_than_it_may_be() -> None:
+    rows = {"log": 100_000, "few": 100, "more": 1_000}
+    by_default = TableMix(rows, 1000, passes=2.0)
+    own = TableMix(rows, 1000, passes={"log": 0.5, "few": 0.5, "more": 4.0})  # the largest is read once, whatever it says
+    for mix, most in ((by_default, {"few": 2.0, "more": 2.0}), (own, {"few": 0.5, "more": 4.0})):
+        epoch = mix.steps("log")
+        read = dict.fromkeys(rows, 0)
+        for _ in range(epoch):
+            for name, count in mix.step().items():
+                read[name] += count
+        assert read["log"] == pytest.approx(rows["log"], abs=1000)
+        for name, passes in most.items():
+            assert read[name] == pytest.approx(passes * rows[name], rel=0.05, abs=2)

@@ -5,6 +5,7 @@ Knows no table: whether the columns exist is the business of `sources` and `shop
 
 import re
 import typing
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -336,9 +337,14 @@ class Training(_Strict):
     bf16: bool | None = None  # None: where the processor has it
     mix: Literal["sqrt", "equal", "rows"] = "sqrt"  # share of a table in a step: rows^0.5, 1 or rows
     passes: float = Field(default=4.0, ge=1)  # most readings of a small table while the largest is read once
+    passes_of: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)  # samples table -> its own number in place of `passes`
     weights: Literal["constant", "linear", "progress"] = "constant"  # task weights over time
     final_weights: dict[str, float] = Field(default_factory=dict)  # linear: each task's weight at the end
     threads: int | None = Field(default=None, ge=1)
+
+    def most(self, tables: Iterable[str]) -> dict[str, float]:
+        """Samples table -> most readings of it while the largest is read once."""
+        return {name: self.passes_of.get(name, self.passes) for name in tables}
 
 
 class Store(_Strict):
@@ -369,6 +375,9 @@ class Store(_Strict):
                     raise ValueError(f"samples.{name}: {key!r} is neither an option nor an entity; entities: {', '.join(self.entities) or 'none'}")
             if samples.recipe and samples.recipe != "attributes" and not self.events:
                 raise ValueError(f"samples.{name}: the recipe {samples.recipe} reads events, and the store has none")
+        for name in self.training.passes_of:
+            if name not in self.samples:
+                raise ValueError(f"training.passes_of: there are no samples {name!r}; samples: {', '.join(self.samples)}")
         for name, task in self.tasks.items():
             if task.samples not in self.samples:
                 raise ValueError(f"tasks.{name}: samples {task.samples!r} are not described; samples: {', '.join(self.samples)}")

@@ -23,7 +23,7 @@ class Budget:
 def budget(feeder: Feeder, tasks: Mapping[str, TaskSpec], options: Training) -> Budget:
     """The mix of tables in a step, and the steps in which the largest table is read once."""
     sizes = {name: len(rows) for name, rows in training_rows(feeder, tasks).items()}
-    mix = TableMix(sizes, options.batch, options.mix, options.passes)
+    mix = TableMix(sizes, options.batch, options.mix, options.most(sizes))
     steps = mix.steps(max(sizes, key=lambda name: sizes[name]))
     return Budget(dict(zip(mix.names, mix.shares.tolist(), strict=True)), min(steps, options.steps or steps))
 

@@ -100,7 +100,8 @@ class Fit:
         self.optimiser = dense.adamw(self.dense, list(self.balancer.parameters()), options.lr, options.weight_decay)
         self.table = LazyAdam(network.embeddings.weight)
         rows = training_rows(feeder, tasks)
-        mix = TableMix({name: len(r) for name, r in rows.items()}, max(round(sum(self.budget.shares[name] for name in rows)), 1), options.mix, options.passes)
+        batch = max(round(sum(self.budget.shares[name] for name in rows)), 1)
+        mix = TableMix({name: len(r) for name, r in rows.items()}, batch, options.mix, options.most(rows))
         self.picker = Picker(rows, mix, options.seed)
         final = {t: w for t, w in options.final_weights.items() if t in tasks}
         self.weights = TaskWeights({t: s.weight for t, s in tasks.items()}, over_time=options.weights, final=final)

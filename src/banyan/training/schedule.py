@@ -42,12 +42,12 @@ class TableMix:
 
     A table's share of the batch is rows^0.5, 1 or rows, normalised. The total is the batch size in every step, by largest remainders,
     and a remainder is carried: what one step's rounding withholds from a table, a later step pays, so its sum over steps is exact
-    to within a row or so. While the largest table is read once, no other is read more than `passes` times.
+    to within a row or so. While the largest table is read once, no other is read more than `passes` times (its own number, where it has one).
     So a table whose share is less than one row is absent from most steps and gives one row in some. No table gives more rows to a
     step than it has; what that frees goes to the others. Nothing is drawn at random.
     """
 
-    def __init__(self, rows: Mapping[str, int], batch: int, mix: Mix = "sqrt", passes: float = math.inf) -> None:
+    def __init__(self, rows: Mapping[str, int], batch: int, mix: Mix = "sqrt", passes: float | Mapping[str, float] = math.inf) -> None:
         """`rows`: rows of each table, `batch`: rows of a step, `passes`: most readings of a table while the largest is read once.
 
         Raises ConfigError for a table without rows or a batch below 1.
@@ -61,7 +61,9 @@ class TableMix:
         self.rows: Array = np.array([rows[name] for name in self.names], np.int64)
         wanted = self.rows.astype(np.float64) ** _POWER[mix]
         largest = int(np.argmax(self.rows))
-        wanted = np.minimum(wanted, passes * self.rows * (wanted[largest] / self.rows[largest]))
+        most = np.array([passes.get(name, math.inf) for name in self.names]) if isinstance(passes, Mapping) else np.full(len(self.names), passes)
+        most[largest] = max(most[largest], 1.0)
+        wanted = np.minimum(wanted, most * self.rows * (wanted[largest] / self.rows[largest]))
         self.shares = _capped(wanted, self.rows, batch)
         self.total = round(float(self.shares.sum()))  # of a step: the batch, or all rows where there are fewer
         self._due: Array = np.zeros(len(self.names))  # rows earned and not given yet
