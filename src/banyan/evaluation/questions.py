@@ -88,12 +88,12 @@ def _group(table: TableData, rows: Array, wanted: tuple[str, ...]) -> Array | No
 
 
 def _owner(data: Data, table: TableData, rows: Array) -> Array:
-    """Rows of one owner are not independent: users, else queries, else another entity, else the key of a count, else the rows themselves."""
+    """Rows of one owner are not independent: users, else queries, else another entity, else a combination of categories (a series, say)."""
     entities = [name for name in (USER, "query", *(n for n in table.entities if n != ITEM), ITEM) if name in table.entities]
     if entities:
         return table.entities[entities[0]][rows].astype(np.int64)
-    codes = key_columns(data, table)
-    return rows if codes is None else np.unique(codes[rows], axis=0, return_inverse=True)[1].reshape(-1)
+    codes = table.context.ids[rows]
+    return np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64) if codes.shape[1] else rows
 
 
 def key_columns(data: Data, table: TableData) -> Array | None:
