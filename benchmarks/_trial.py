@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from banyan.evaluation import transfer
+from banyan.evaluation.calibrate import calibrate
 from banyan.evaluation.evaluate import Evaluation, evaluate, judged, validator
 from banyan.evaluation.questions import judges
 from banyan.features.build import Data, build, task_options
@@ -24,7 +25,7 @@ from banyan.types import TEST
 from benchmarks import _truths
 
 FIGHT = ("keeps", "returns")
-NARROW = {"part": "bottom", "layers": (64, 1)}  # one number for both tasks: a shared representation of one direction
+NARROW = {"part": "benchmarks._one_number:OneNumber"}  # a shared representation of one direction
 DRAWS = 200
 
 
@@ -84,6 +85,7 @@ def _joint(store: Store, data: Data, tasks: Sequence[str], folder: Path) -> Tria
     network = Network(data.plan, store.model, store.tasks)
     fit = Fit(network, feeder, store.tasks, store.training, store.model.balancing, evaluate=validator(feeder, store.tasks), folder=folder)
     fit.run()
+    calibrate(network, feeder, store.tasks, seed=store.training.seed)
     return Trial(store, data, feeder, fit, evaluate(network, feeder, store.tasks, TEST))
 
 

@@ -77,19 +77,22 @@ def tried(written: tuple[World, Path], folder: Path, tasks: list[str], alone: li
     return _trial.run(world, store, sets, alone=alone, tell=lambda text: None, tasks=tasks, runs=folder / "runs")
 
 
-def test_the_summary_holds_means_and_adds_errors_in_squares() -> None:
+def test_the_summary_holds_means_and_the_wider_of_two_errors() -> None:
     def seed(model: float, gain: float, verdict: str) -> dict[str, Any]:
         row = {"model": model, "popularity": 0.5, "bayes": 0.9, "closed": (model - 0.5) / 0.4}
         gained = {"metric": "auc", "joint": model, "alone": model - gain, "gain": gain, "low": gain - 0.03, "high": gain + 0.03, "verdict": verdict}
         return {"figures": {"vip": {"auc": row}}, "gains": {"vip": gained}, "cpu_seconds": 1.0}
 
-    found = _gaps.summary([seed(0.7, 0.02, "no difference"), seed(0.9, 0.04, "better")])
+    found = _gaps.summary([seed(0.7, 0.03, "no difference"), seed(0.9, 0.0301, "better")])
     assert found["figures"]["vip auc"]["closed_each"] == pytest.approx([0.5, 1.0])
     assert found["least_closed"] == pytest.approx(0.75)
     gain = found["gains"]["vip"]
     assert gain["high"] - gain["gain"] == pytest.approx(math.sqrt(2) * 0.03 / 2)
     assert gain["verdict"] == "better"
     assert gain["each"] == ["no difference", "better"]
+    apart = _gaps.summary([seed(0.7, 0.02, "no difference"), seed(0.9, 0.06, "better")])["gains"]["vip"]
+    assert apart["high"] - apart["gain"] == pytest.approx(12.706 * 0.02, rel=1e-3)  # what two worlds 0.04 apart say of their mean
+    assert apart["verdict"] == "no difference"
     assert "below 85%: " not in "".join(_gaps.said({**found, "seeds": 2, "size": "default", "null": True}))
 
 
