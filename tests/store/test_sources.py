@@ -114,6 +114,25 @@ def test_a_chunk_of_nulls_takes_the_type_of_the_others(shop_db: Path, monkeypatc
     assert read(Source(sql="sqlite:///shop.db", query="select price from items order by price is not null, n"), shop_db)["price"].to_list() == [None, 1.5, 3.0]
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv", "sql"])
+def test_coded_text_is_the_same_text_and_empty_text_is_null(tmp_path: Path, form: str) -> None:
+    frame = pl.DataFrame({"id": ["b", "", "a", None, "b"], "n": [1, 2, 3, 4, 5]})
+    source = Source(path=f"t.{form}") if form != "sql" else Source(sql="sqlite:///t.db", query="select * from t order by n")
+    if form == "sql":
+        with sqlite3.connect(tmp_path / "t.db") as db:
+            db.execute("create table t (id text, n integer)")
+            db.executemany("insert into t values (?, ?)", frame.rows())
+        db.close()
+    else:
+        getattr(frame, f"write_{form}")(tmp_path / f"t.{form}")
+    found = read(source, tmp_path, coded=["id"])
+    assert isinstance(found["id"].dtype, pl.Categorical)
+    assert found["id"].cast(pl.String).to_list() == ["b", None, "a", None, "b"]
+    assert found["n"].to_list() == [1, 2, 3, 4, 5]
+    other = read(source, tmp_path, coded=["id"])["id"].unique().drop_nulls().to_physical()
+    assert sorted(other.to_list()) == [0, 1], "codes begin anew in every reading"
+
+
 def test_only_the_columns_that_are_asked_for_are_kept(shop_db: Path) -> None:
     source = Source(sql="sqlite:///shop.db", query="select * from items order by n")
     assert read(source, shop_db, ["n", "id", "n"]).equals(FRAME.select("n", "id"))

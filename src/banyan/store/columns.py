@@ -5,6 +5,7 @@ import polars as pl
 from banyan.errors import DataError
 from banyan.store.schema import Feature
 from banyan.store.times import microseconds, refuse
+from banyan.types import Array
 
 _TRUE, _FALSE = ("true", "t", "yes", "y"), ("false", "f", "no", "n")
 
@@ -34,6 +35,16 @@ def words(column: pl.Series, where: str) -> pl.Series:
         if bool((column == column.round()).all()) and not bool(column.is_infinite().any()):
             column = column.cast(pl.Int64, strict=False)
     return _by_distinct(column) if column.dtype != pl.String else column.replace("", None)
+
+
+def matched(column: pl.Series, words: pl.Series, values: Array) -> pl.Series:
+    """For each row of text (String or Categorical) the value that stands beside its word in `words`, each there once; null where none does."""
+    if isinstance(column.dtype, pl.Categorical):
+        distinct = column.unique().drop_nulls()
+        found = matched(distinct.cast(pl.String), words, values)
+        return column.to_physical().replace_strict(distinct.to_physical(), found, default=None, return_dtype=found.dtype)
+    table = pl.DataFrame({"word": words, "value": values})
+    return column.to_frame("word").join(table, on="word", how="left", maintain_order="left")["value"]
 
 
 def _by_distinct(column: pl.Series) -> pl.Series:

@@ -83,14 +83,13 @@ def _distinct(frame: pl.DataFrame, entity: Entity, label: str) -> None:
 
 
 def lookup(frame: EntityFrame, ids: pl.Series, time: Array | None = None) -> Array:
-    """(n,) int32 row numbers of ids (text, as `columns.ids` leaves them); 0 where the id is null or unknown.
+    """(n,) int32 row numbers of ids (text as `columns.ids` leaves it, or `read` where it is coded); 0 where the id is null or unknown.
 
     With `valid_from`, the newest row of the id that began at or before `time` (int64 microseconds); before its first row, and without
     `time`, the id's first row: an older state is no leak, a newer one may be.
     """
     first, stop = _runs(frame)
-    table = pl.DataFrame({"id": pl.Series(frame.ids[first], dtype=pl.String), "run": np.arange(len(first), dtype=np.int32)})
-    run = ids.to_frame("id").join(table, on="id", how="left", maintain_order="left")["run"]
+    run = columns.matched(ids, pl.Series(frame.ids[first], dtype=pl.String), np.arange(len(first), dtype=np.int32))
     known = run.is_not_null().to_numpy()
     found = np.zeros(len(ids), np.int64)
     runs = run.drop_nulls().to_numpy()
@@ -113,7 +112,8 @@ def newest(frame: EntityFrame) -> Array:
 
 def extended(frame: EntityFrame, ids: pl.Series) -> tuple[EntityFrame, int]:
     """The frame with a row of missing features for every id that it does not know, in order of the text, and how many those are."""
-    unknown = ids.drop_nulls().unique().to_frame("id").join(pl.DataFrame({"id": pl.Series(frame.ids, dtype=pl.String)}), on="id", how="anti")["id"].sort()
+    known = pl.DataFrame({"id": pl.Series(frame.ids, dtype=pl.String)})
+    unknown = ids.unique().drop_nulls().cast(pl.String).to_frame("id").join(known, on="id", how="anti")["id"].sort()
     if not len(unknown):
         return frame, 0
     column = frame.frame.columns[0]

@@ -1,6 +1,6 @@
 """The events table -> a log sorted by user, then time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import polars as pl
@@ -49,18 +49,24 @@ def _read(events: Events, store: Store) -> pl.DataFrame:
     clock = events.time or events.order
     wanted = {"user": events.user, "item": events.item, "behaviour": events.behaviour, "time": clock, "scenario": events.scenario, "value": events.value}
     label = events.table.label
-    raw = read(events.table, store.folder, [c for c in wanted.values() if c], plain=True)
+    words = {name: column for name, column in wanted.items() if name in ("user", "item", "behaviour", "scenario")}
+    raw = read(events.table, store.folder, [c for c in wanted.values() if c], plain=True, coded=words.values())
     at = {name: f"{label}, column {column}" for name, column in wanted.items()}
-    found = [columns.ids(raw[events.user], at["user"]).alias("user"), columns.ids(raw[events.item], at["item"]).alias("item")]
+    found = [_words(raw[events.user], at["user"], columns.ids).alias("user"), _words(raw[events.item], at["item"], columns.ids).alias("item")]
     if events.behaviour:
-        found.append(columns.words(raw[events.behaviour], at["behaviour"]).alias("behaviour"))
+        found.append(_words(raw[events.behaviour], at["behaviour"], columns.words).alias("behaviour"))
     if clock:
         found.append((microseconds if events.time else order)(raw[clock], at["time"]).alias("time"))
     if events.scenario:
-        found.append(columns.words(raw[events.scenario], at["scenario"]).alias("scenario"))
+        found.append(_words(raw[events.scenario], at["scenario"], columns.words).alias("scenario"))
     if events.value:
         found.append(columns.numbers(raw[events.value], at["value"]).alias("value"))
     return pl.DataFrame(found)
+
+
+def _words(column: pl.Series, where: str, typed: Callable[[pl.Series, str], pl.Series]) -> pl.Series:
+    """Text stays coded, for a log is long and its words are few; other columns become what `typed` makes of them."""
+    return column if isinstance(column.dtype, pl.Categorical) else typed(column, where)
 
 
 def _complete(frame: pl.DataFrame, events: Events, clock: str, notes: list[str]) -> pl.DataFrame:
@@ -98,8 +104,7 @@ def _sorted(frame: pl.DataFrame, entities: dict[str, EntityFrame], clock: str) -
 
 def coded(column: pl.Series, known: Sequence[str] = ()) -> tuple[tuple[str, ...], Array]:
     """(words, (n,) int32 codes): `known` words first, then new ones in order of the text; null gets code 0."""
-    fresh = sorted(set(column.drop_nulls().unique().to_list()) - set(known))
+    fresh = sorted(set(column.unique().drop_nulls().to_list()) - set(known))
     names = (*known, *fresh)
-    table = pl.DataFrame({"word": pl.Series(names, dtype=pl.String), "code": np.arange(len(names), dtype=np.int32)})
-    codes = column.to_frame("word").join(table, on="word", how="left", maintain_order="left")["code"]
+    codes = columns.matched(column, pl.Series(names, dtype=pl.String), np.arange(len(names), dtype=np.int32))
     return names, codes.fill_null(0).to_numpy()
