@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from banyan import parts
+from banyan import inference, parts
 from banyan.errors import ConfigError
 from banyan.features.build import Data, build, task_options
 from banyan.features.plan import TablePlan, readers
@@ -24,6 +24,7 @@ Opened, Tables = Callable[..., Shop], Callable[..., dict[str, pl.DataFrame]]
 CHOICES: list[Mapping[str, Any]] = [
     *({"history": part} for part in (*parts.names("history"), None)),
     *({"cross": part} for part in parts.names("cross")),
+    {"sharing": "stem", "cross": "fm"},
     {"compress": {"item": 2, "history": 2, "context": 1}, "cross": "dcn"},
     {"encoders": {"number": {"part": "numeric", "hidden": 4}, "text": {"part": "text", "hidden": 0}, "vector": {"part": "vector", "hidden": 3}}},
     {"encoders": {"category": {"part": "categorical", "dropout": 0.3}, "tags": {"part": "tags", "dropout": 0.3}, "time": {"part": "time", "hidden": 0}}},
@@ -79,6 +80,33 @@ def test_rows_that_name_nothing_get_finite_answers(history: str | None, shop: Sh
     with torch.no_grad():
         for task, answer in network(feeder.step({"shown": rows})).items():
             assert torch.isfinite(network.task(task).predict(answer)).all()
+
+
+def test_an_own_copy_of_the_embeddings_is_moved_by_its_view_alone(shop: Shop, data: Data, everything: Step) -> None:
+    """STEM: the shared copy hears every view, a view's own copy that view and no other; and each has something to hear."""
+    network = made(shop, data, sharing="stem")
+    views, width = network.sizes.views, network.width
+    assert network.copies == views + 1
+    assert network.embeddings.weight.shape == (data.plan.rows, network.copies * width)
+    leaf = network.embeddings.leaf(everything.distinct)
+    losses, present = network.losses(everything, network(everything, leaf))
+    funnel = {view for names in network.views.values() if len(names) > 1 for view in names}
+    for place, view in enumerate(present):
+        (gradient,) = torch.autograd.grad(losses[place], leaf, retain_graph=True)
+        moved = gradient.view(len(leaf), network.copies, width).abs().sum((0, 2)) > 0
+        own = {view} if view not in funnel else {v for v in funnel if v <= view}  # a product's later stage speaks of the earlier ones too
+        assert {c for c in range(network.copies) if moved[c]} == {0, *(v + 1 for v in own)}
+
+
+def test_the_copies_are_saved_loaded_and_answered_exactly(shop: Shop, data: Data, feeder: Feeder, tmp_path: Path) -> None:
+    one, two = made(shop, data, sharing="stem"), made(shop, data, seed=1, sharing="stem")
+    save_file(one.state_dict(), tmp_path / "weights.safetensors")
+    two.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    table = next(name for name, each in data.plan.tables.items() if not each.ranking)
+    rows, tasks = np.arange(20), data.plan.tables[table].tasks
+    whole, alone = inference.predict(one, feeder, table, rows, tasks), inference.predict(two, feeder, table, rows[7:8], tasks)
+    for task in tasks:
+        np.testing.assert_allclose(alone[task][0], whole[task][7], rtol=1e-5, atol=1e-6)
 
 
 def test_the_same_seed_makes_the_same_network(shop: Shop, data: Data, everything: Step) -> None:

@@ -4,7 +4,7 @@ Reads a `Step` (see `types`); every part comes from its family by name.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, combinations
 from typing import Any
 
@@ -53,6 +53,7 @@ class Encoded:
     embedded: Mapping[int, Tensor]  # where a block, bag or past begins among the step's ids -> its embeddings, flat
     tokens: Mapping[str, Tensor]  # entity -> (n, S, D) tokens of its distinct rows; the missing entity's are the first
     summary: Tensor | None  # (items, D): one vector an item, for histories and their targets
+    others: tuple["Encoded", ...] = ()  # the same from the further copies of the embedding tables; rankings compare with the first
 
 
 class Source(nn.Module):
@@ -102,7 +103,8 @@ class Network(nn.Module):
         self.plan, self.width, self.length = plan, spec.width, spec.length
         self.reads = readers({spec_.samples: plan.tables[spec_.samples] for spec_ in tasks.values()}, spec.width)
         width = spec.width
-        self.embeddings = Embeddings(plan.rows, width)
+        self.copies = parts.find("sharing", parts.spec(spec.sharing)[0]).copies(sum(len(each.stages or [0]) for each in tasks.values()))
+        self.embeddings = Embeddings(plan.rows, self.copies * width)
         for book in plan.books.values():  # until training moves them, what is missing or new says nothing
             self.embeddings.weight[[book.missing, book.unseen]] = 0.0
         layouts = {**plan.entities, "context": plan.context}
@@ -126,7 +128,7 @@ class Network(nn.Module):
         self.cross = parts.build("cross", spec.cross, sum(self.lengths.values()), width) if spec.cross is not None else None
         if self.cross is not None and self.cross.extra:
             self.lengths["cross"] = self.cross.extra
-        self.sizes, self.views = _sized(plan, width, self.lengths, tasks)
+        self.sizes, self.views = _sized(plan, self.copies, width, self.lengths, tasks)
         self.sharing = parts.build("sharing", spec.sharing, self.sizes)
         height = self.sharing.width
         self.wide = _Wide(plan, len(plan.pair) if "pair" in self.lengths else 0, self.sizes.views, height) if spec.wide else None
@@ -161,7 +163,12 @@ class Network(nn.Module):
         return found
 
     def encode(self, step: Step, leaf: Float[Tensor, "U D"]) -> Encoded:
-        """Look all ids up and encode every distinct entity, once a step. One split, so that its backward is one concatenation."""
+        """Look all ids up and encode every distinct entity, once a step and copy of the embedding tables; all copies go through the same encoders."""
+        first, *others = [self._encoded(step, each) for each in (leaf.chunk(self.copies, 1) if self.copies > 1 else [leaf])]
+        return replace(first, others=tuple(others))
+
+    def _encoded(self, step: Step, leaf: Float[Tensor, "U D"]) -> Encoded:
+        """From one copy. One split, so that its backward is one concatenation."""
         pieces = torch.split(lookup(leaf, step.inverse, step.order, step.starts), step.lengths)
         embedded = dict(zip(accumulate(step.lengths, initial=0), pieces, strict=False))
         tokens = {name: self.sources[_safe(name)](block, embedded) for name, block in step.entities.items() if _safe(name) in self.sources}
@@ -169,6 +176,11 @@ class Network(nn.Module):
         return Encoded(embedded, tokens, summary)
 
     def tokens(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B S D"]:
+        """Every token of every row, the copies of it side by side."""
+        found = [self._tokens(batch, each) for each in (encoded, *encoded.others)]
+        return found[0] if len(found) == 1 else torch.cat(found, 2)
+
+    def _tokens(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B S D"]:
         """Every slot of every row, side by side; a slot that the table lacks holds the tokens of the missing entity."""
         n = batch.rows
         slots: dict[str, Tensor] = {}
@@ -338,7 +350,7 @@ class _Wide(nn.Module):
         return torch.cat(inputs, 1) @ self.weight[list(views)]
 
 
-def _sized(plan: Plan, width: int, lengths: Mapping[str, int], tasks: Mapping[str, TaskSpec]) -> tuple[Sizes, dict[str, list[int]]]:
+def _sized(plan: Plan, copies: int, width: int, lengths: Mapping[str, int], tasks: Mapping[str, TaskSpec]) -> tuple[Sizes, dict[str, list[int]]]:
     slots, place = {}, 0
     for name, length in lengths.items():
         slots[name] = slice(place, place + length)
@@ -349,7 +361,7 @@ def _sized(plan: Plan, width: int, lengths: Mapping[str, int], tasks: Mapping[st
         count = len(spec.stages or [0])
         views[name] = list(range(len(parents), len(parents) + count))
         parents += [None, *views[name][:-1]]
-    return Sizes(slots, width, len(parents), tuple(parents), len(plan.scenarios)), views
+    return Sizes(slots, copies * width, len(parents), tuple(parents), len(plan.scenarios), copies), views
 
 
 def _safe(name: str) -> str:

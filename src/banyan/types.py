@@ -25,10 +25,11 @@ class Sizes:
     """What the house tells a sharing architecture about its input and output."""
 
     slots: Mapping[str, slice]  # slot -> its run of tokens
-    width: int  # D
+    width: int  # D, all copies side by side
     views: int  # V
     parents: tuple[int | None, ...] = ()  # for each view: the view of the stage before it in its funnel; () means no view has one
     scenarios: int = 1
+    copies: int = 1  # of the embedding tables: copy c makes the entries c * D / copies : (c + 1) * D / copies of every token
 
     @property
     def tokens(self) -> int:

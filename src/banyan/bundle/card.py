@@ -28,7 +28,7 @@ def card(store: Store, network: Network, data: Data, facts: Mapping[str, Any]) -
         _log(data, facts),
         "## Options",
         "```json\n" + json.dumps({**{key: getattr(store.model, key) for key in SHOWN}, **dict(facts.get("options") or {})}, indent=1, default=str) + "\n```",
-        f"{sum(p.numel() for p in network.parameters()):,} dense parameters; {network.plan.rows:,} embeddings of {network.width} numbers.",
+        f"{sum(p.numel() for p in network.parameters()):,} dense parameters; {network.plan.rows:,} embeddings of {network.embeddings.weight.shape[1]} numbers.",
         "## Versions",
         _table(("package", "version"), [[name, each] for name, each in facts["versions"].items()]),
         "## Notes and limits",

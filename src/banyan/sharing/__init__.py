@@ -18,6 +18,11 @@ class Sharing(nn.Module, ABC):
         super().__init__()
         self.sizes = sizes
 
+    @classmethod
+    def copies(cls, views: int) -> int:
+        """How many copies of the embedding tables the part wants for so many views; 1 unless it says so. See `Sizes.copies`."""
+        return 1
+
     @abstractmethod
     def forward(self, x: Float[Tensor, "B S D"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
         """The views asked for, in the order asked. In evaluation mode a row does not depend on its neighbours."""
