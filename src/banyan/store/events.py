@@ -15,6 +15,7 @@ from banyan.store.sources import read
 from banyan.store.times import microseconds, order
 from banyan.types import Array
 
+DISORDER, FEW = 0.05, 100  # share and number of neighbours in time that a file must hold the other way round to be worth a word
 LOST = {
     "order": "The events have an order and no time: `before` is kept, but recency in days, spans of time and snapshots are not known.",
     "none": "The events have neither time nor order: the log is a set. A row's history holds all of the user's events except the labelled one, "
@@ -41,7 +42,7 @@ def read_events(store: Store, entities: dict[str, EntityFrame], notes: list[str]
             said.append(f"events: {new} ids of {name} have no row in {store.entities[name].table.label}; each got a row with all features missing.")  # type: ignore[union-attr]
     if clock in LOST:
         said.append(LOST[clock])
-    return _sorted(frame, entities, clock)
+    return _sorted(frame, entities, clock, said)
 
 
 def _read(events: Events, store: Store) -> pl.DataFrame:
@@ -86,7 +87,7 @@ def _complete(frame: pl.DataFrame, events: Events, clock: str, notes: list[str])
 _DEFAULTS: tuple[tuple[str, int | None, pl.DataType], ...] = (("time", 0, pl.Int64()), ("scenario", None, pl.String()), ("value", None, pl.Float64()))
 
 
-def _sorted(frame: pl.DataFrame, entities: dict[str, EntityFrame], clock: str) -> EventLog:
+def _sorted(frame: pl.DataFrame, entities: dict[str, EntityFrame], clock: str, notes: list[str]) -> EventLog:
     time = frame["time"].to_numpy()
     as_of = time if clock == "time" else None
     user = newest(entities["user"])[lookup(entities["user"], frame["user"])]
@@ -96,10 +97,24 @@ def _sorted(frame: pl.DataFrame, entities: dict[str, EntityFrame], clock: str) -
         raise DataError(f"events: {len(behaviours)} different behaviours; a behaviour is one of a few words such as view and purchase.")
     scenarios, scenario = coded(frame["scenario"], ("",))
     by = pl.DataFrame({"user": user, "time": time}).select(pl.arg_sort_by("user", "time", maintain_order=True)).to_series().to_numpy()
+    notes.extend(_disorder(user[by], by) if clock == "time" else [])
     start = np.zeros(len(entities["user"]) + 1, np.int64)
     np.cumsum(np.bincount(user, minlength=len(entities["user"])), out=start[1:])
     value = frame["value"].to_numpy().astype(np.float32)
     return EventLog(start, item[by], behaviour[by].astype(np.int16), time[by], scenario[by], value[by], behaviours, scenarios, clock)
+
+
+def _disorder(user: Array, place: Array) -> list[str]:
+    """What to say of a file in which the events of a user stand neither in the order of time nor against it; `place` (n,) are rows of the file."""
+    same = user[1:] == user[:-1]
+    back = np.count_nonzero(same & (place[1:] < place[:-1]))
+    share = back / max(int(np.count_nonzero(same)), 1)
+    if not DISORDER < share < 1 - DISORDER or back < FEW:
+        return []
+    return [
+        f"events: a user's events stand in no order of time in the file ({share:.0%} of neighbours in time stand the other way round); they were sorted. "
+        "If the file was written as things happened, clocks differ: check the times."
+    ]
 
 
 def coded(column: pl.Series, known: Sequence[str] = ()) -> tuple[tuple[str, ...], Array]:
