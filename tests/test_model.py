@@ -153,6 +153,9 @@ def test_a_table_that_says_little_of_an_id_reads_it_and_does_not_move_it() -> No
     trials = table({"user": 900, "item": 2_000, "store": 500}, {"user": 100, "item": 400, "store": 5})
     people = table({"user": 100}, {"user": 100}, ("user",))
     assert readers({"views": views, "trials": trials, "people": people}, 16) == {"views": set(), "trials": {"user"}, "people": {"user"}}
+    money = table({"user": 900}, {"user": 100})
+    money.tells = 4.0  # nine amounts a user are worth 36 answers
+    assert readers({"views": views, "money": money}, 16)["money"] == set()
     assert readers({"trials": trials}, 16) == {"trials": set()}
     assert readers({"views": views, "trials": trials}, 2) == {"views": set(), "trials": set()}  # 9 rows an id teach 2 numbers
 

@@ -175,6 +175,7 @@ def _table_plan(store: Store, name: str, table: SampleTable, log: EventLog | Non
         strangers,
         {entity: len(rows) for entity, rows in trained.items()},
         {entity: len(np.unique(rows)) for entity, rows in trained.items()},
+        max((parts.find("tasks", store.tasks[task].kind).tells for task in tasks), default=1.0),
     )
 
 

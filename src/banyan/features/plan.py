@@ -26,14 +26,15 @@ class TablePlan:
     strangers: list[str] = field(default_factory=list)  # entities whose held-out rows name ids that no training row of the table names
     named: dict[str, int] = field(default_factory=dict)  # entity -> training rows that name one
     distinct: dict[str, int] = field(default_factory=dict)  # entity -> how many different ones those rows name
+    tells: float = 1.0  # how many yes-or-no answers the label of a row is worth
 
 
 def readers(tables: Mapping[str, TablePlan], width: int) -> dict[str, set[str]]:
     """Table -> the entities whose ids its rows read without moving them, when a model trains on all of `tables`.
 
     These are ids that its held-out rows do not name again, and ids about which it says little where other tables say much: under a tenth of
-    all rows that name such a thing, and fewer rows an id than twice the `width` numbers of its vector. A few labels would be learned by heart
-    there, at the cost of what the many rows of other tables teach. A table that trains by itself moves every id that it can.
+    all rows that name such a thing, and fewer yes-or-no answers an id than twice the `width` numbers of its vector. A few labels would be learned by
+    heart there, at the cost of what the many rows of other tables teach. A table that trains by itself moves every id that it can.
     """
     total: dict[str, int] = {}
     for table in tables.values():
@@ -44,7 +45,7 @@ def readers(tables: Mapping[str, TablePlan], width: int) -> dict[str, set[str]]:
 
 def _little(table: TablePlan, entity: str, total: int, width: int) -> bool:
     rows = table.named.get(entity, 0)
-    return rows < LITTLE * total and rows < 2 * width * table.distinct.get(entity, 0)
+    return rows < LITTLE * total and rows * table.tells < 2 * width * table.distinct.get(entity, 0)
 
 
 @dataclass

@@ -19,6 +19,7 @@ class Task(nn.Module, ABC):
     lowest: ClassVar[float] = float("-inf")  # labels outside of [lowest, highest] are refused when they are read
     highest: ClassVar[float] = float("inf")
     answers: ClassVar[str] = "scores"  # what its answers are: "chances" (each column a probability), "classes" (columns sum to 1), "grades", "means", "scores"
+    tells: ClassVar[float] = 1.0  # how many yes-or-no answers one label is worth, roughly: more for a number, and for one item out of all
     grades: ClassVar[bool] = False  # whether `target.classes` holds the whole grades that the labels lie between
     prior_share: ClassVar[bool] = False  # whether `target.prior` ends with the share of labels above 0
 

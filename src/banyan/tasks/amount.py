@@ -34,6 +34,7 @@ class Amount(Task):
     answers: ClassVar[str] = "means"
     prior_share: ClassVar[bool] = True
     best = "gini"
+    tells: ClassVar[float] = 4.0
 
     def __init__(self, width: int, target: Target, *, tower: tuple[Size, ...] = (32,), dropout: Share = 0.0, floor: Positive = 0.1) -> None:
         super().__init__(width, target)

@@ -29,6 +29,7 @@ class Count(Task):
     lowest: ClassVar[float] = 0.0
     answers: ClassVar[str] = "means"
     best = "wape"
+    tells: ClassVar[float] = 4.0
     rising: ClassVar[bool] = False
 
     def __init__(self, width: int, target: Target, *, tower: tuple[Size, ...] = (32,), dropout: Share = 0.0, dispersion: Positive = 0.5) -> None:

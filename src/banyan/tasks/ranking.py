@@ -34,6 +34,7 @@ class Ranking(Task):
     """
 
     kind: ClassVar[str] = "places"
+    tells: ClassVar[float] = 8.0
 
     def __init__(
         self,
