@@ -26,6 +26,7 @@ from benchmarks import _truths
 
 FIGHT = ("keeps", "returns")
 NARROW = {"part": "benchmarks._one_number:OneNumber"}  # a shared representation of one direction
+LONGER = 3  # times as many epochs as the whole store has: two tasks by themselves take longer to learn what users and items are
 DRAWS = 200
 
 
@@ -64,7 +65,10 @@ def run(
     wanted = list(shop.store.tasks) if alone is None else list(alone)
     found["gains"] = _gains(trial, wanted, runs / "alone", tell)
     if alone is not None and set(FIGHT) <= set(wanted):
-        narrow = shop.store.model_copy(update={"model": shop.store.model.model_copy(update={"sharing": NARROW, "wide": False})})
+        model = shop.store.model.model_copy(update={"sharing": NARROW, "wide": False})
+        epochs = LONGER * shop.store.training.epochs
+        training = shop.store.training.model_copy(update={"epochs": epochs, "patience": epochs})
+        narrow = shop.store.model_copy(update={"model": model, "training": training})
         tell(f"seed {world.seed}: {' and '.join(FIGHT)} through a bottleneck of one number")
         found["narrow"] = _gains(_joint(narrow, data, FIGHT, runs / "narrow"), FIGHT, runs / "narrow-alone", tell)
     return found | {"all_cpu_seconds": time.process_time() - began}
