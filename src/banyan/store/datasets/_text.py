@@ -14,7 +14,7 @@ from polars.io.plugins import register_io_source
 
 from banyan.errors import DataError
 
-BLOCK = 1 << 25  # bytes that are parsed at a time
+BLOCK = 1 << 23  # bytes that are parsed at a time
 SHOWN = 60  # characters of a value that a message shows
 FIELD = "\x1f"  # stands for a separator of several characters
 Tell = Callable[[str, int, int], None]  # what is read, bytes done, bytes in all
@@ -206,6 +206,15 @@ class JsonLines(Published):
             except ValueError as wrong:
                 return DataError(f"{self.path}, line {number}: {_shown(each)} is no JSON object ({wrong}).")
         return DataError(f"{self.path}, after line {line}: {' '.join(str(error).split())[:300]}.")
+
+
+def respelled(column: str, words: Mapping[str, str]) -> pl.Expr:
+    """A column with each word in place of its key; null for others. Row by row, which `replace_strict` is not: that would hold the whole file."""
+    first, *others = words.items()
+    found = pl.when(pl.col(column) == first[0]).then(pl.lit(first[1]))
+    for key, word in others:
+        found = found.when(pl.col(column) == key).then(pl.lit(word))  # type: ignore[assignment]
+    return found.otherwise(None)
 
 
 def _shown(line: bytes) -> str:

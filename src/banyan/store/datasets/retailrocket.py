@@ -6,7 +6,7 @@ import polars as pl
 
 from banyan.store.datasets import Dataset
 from banyan.store.datasets._folder import Folder
-from banyan.store.datasets._text import Separated
+from banyan.store.datasets._text import Separated, respelled
 from banyan.store.datasets._writer import Writer
 
 EVENTS, TREE, PROPERTIES = "events.csv", "category_tree.csv", ("item_properties_part1.csv", "item_properties_part2.csv")
@@ -39,7 +39,7 @@ class RetailRocket(Dataset):
         whole, words = pl.Int64, pl.String
         log = {"timestamp": whole, "visitorid": whole, "event": words, "itemid": whole}
         published = Separated(source.one(EVENTS), log, needed=tuple(log), header=True, words={"event": BEHAVIOURS})
-        behaviour = pl.col("event").replace_strict(BEHAVIOURS, return_dtype=pl.String).alias("behaviour")
+        behaviour = respelled("event", BEHAVIOURS).alias("behaviour")
         named = published.scan().select(pl.col("visitorid").alias("user"), pl.col("itemid").alias("item"), behaviour, _time())
         events = writer.table("events", writer.some(named, "user"), [published])
         form = {"timestamp": whole, "itemid": whole, "property": words, "value": words}

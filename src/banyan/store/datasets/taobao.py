@@ -7,7 +7,7 @@ import polars as pl
 
 from banyan.store.datasets import Dataset
 from banyan.store.datasets._folder import Folder
-from banyan.store.datasets._text import Separated
+from banyan.store.datasets._text import Separated, respelled
 from banyan.store.datasets._writer import Writer
 
 FILE = "UserBehavior.csv"
@@ -39,7 +39,7 @@ class Taobao(Dataset):
         schema = {"user": pl.Int64, "item": pl.Int64, "category": pl.Int64, "behaviour": pl.String, "seconds": pl.Int64}
         published = Separated(source.one(FILE), schema, needed=tuple(schema), words={"behaviour": BEHAVIOURS})
         time = pl.from_epoch("seconds", time_unit="s").cast(pl.Datetime("us")).alias("time")
-        behaviour = pl.col("behaviour").replace_strict(BEHAVIOURS, return_dtype=pl.String)
+        behaviour = respelled("behaviour", BEHAVIOURS).alias("behaviour")
         inside = pl.col("seconds").is_between(int(FIRST.timestamp()), int(END.timestamp()), closed="left")
         frame = writer.some(published.scan().filter(inside), "user").select("user", "item", "category", behaviour, time)
         events = writer.table("events", frame, [published])
