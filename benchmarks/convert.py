@@ -36,9 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     result = {"benchmark": "convert", "set": options.set, "rows": options.rows, "bytes": size, **json.loads(done.stdout.splitlines()[-1])}
     command = shlex.join(["python", "-m", "benchmarks.convert", *given])
-    said = (
-        f"- {size / 1e9:.2f} GB of text: **{result['seconds']:.0f} s, at most {result['peak_mb']:,} MB of memory**; tables of {result['written'] / 1e9:.2f} GB"
-    )
+    cost = f"{result['seconds']:.0f} s, {result['cpu_seconds']:.0f} CPU s, at most {result['peak_mb']:,} MB of memory"
+    said = f"- {size / 1e9:.2f} GB of text: **{cost}**; tables of {result['written'] / 1e9:.2f} GB"
     _report.append(options.results, "\n".join([f"\n## convert, {options.set}\n", *_report.facts(command, _report.versions({})), said, ""]))
     print(json.dumps(result), flush=True)
     return result
@@ -60,7 +59,9 @@ def _inside(name: str, folder: str) -> dict[str, Any]:
 
     began = time.perf_counter()
     done = convert(name, folder, Path(folder) / "store")
-    facts = {"seconds": round(time.perf_counter() - began, 1), "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = {"seconds": round(time.perf_counter() - began, 1), "cpu_seconds": round(used.ru_utime + used.ru_stime, 1)}
+    facts = {**seconds, "peak_mb": used.ru_maxrss // 1024}
     written = sum(path.stat().st_size for path in done.page.parent.iterdir())
     print(json.dumps({**facts, "written": written, "tables": dict(done.rows)}))
     return facts
