@@ -15,6 +15,7 @@ from banyan.store.sources import read
 from banyan.store.times import microseconds, order
 from banyan.types import Array
 
+LOOKED = 2_000_000  # events, of the first users, whose order in the file is looked at
 DISORDER, FEW = 0.05, 100  # share and number of neighbours in time that a file must hold the other way round to be worth a word
 LOST = {
     "order": "The events have an order and no time: `before` is kept, but recency in days, spans of time and snapshots are not known.",
@@ -97,7 +98,7 @@ def _sorted(frame: pl.DataFrame, entities: dict[str, EntityFrame], clock: str, n
         raise DataError(f"events: {len(behaviours)} different behaviours; a behaviour is one of a few words such as view and purchase.")
     scenarios, scenario = coded(frame["scenario"], ("",))
     by = pl.DataFrame({"user": user, "time": time}).select(pl.arg_sort_by("user", "time", maintain_order=True)).to_series().to_numpy()
-    notes.extend(_disorder(user[by], by) if clock == "time" else [])
+    notes.extend(_disorder(user[by[:LOOKED]], by[:LOOKED]) if clock == "time" else [])
     start = np.zeros(len(entities["user"]) + 1, np.int64)
     np.cumsum(np.bincount(user, minlength=len(entities["user"])), out=start[1:])
     value = frame["value"].to_numpy().astype(np.float32)
