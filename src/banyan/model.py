@@ -3,7 +3,7 @@
 Reads a `Step` (see `types`); every part comes from its family by name.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, combinations
 from typing import Any
@@ -131,7 +131,8 @@ class Network(nn.Module):
         self.sizes, self.views = _sized(plan, self.copies, width, self.lengths, tasks)
         self.sharing = parts.build("sharing", spec.sharing, self.sizes)
         height = self.sharing.width
-        self.wide = _Wide(plan, len(plan.pair) if "pair" in self.lengths else 0, self.sizes.views, height) if spec.wide else None
+        met = PRODUCT_TOKENS * width if "products" in self.lengths else 0
+        self.wide = _Wide(plan, len(plan.pair) if "pair" in self.lengths else 0, met, self.sizes.views, height) if spec.wide else None
         self.calibration: dict[str, Calibration] = {}  # task -> the map of its answers, where one was fitted
         self.tasks = nn.ModuleDict()
         for name, spec_ in tasks.items():
@@ -176,12 +177,15 @@ class Network(nn.Module):
         return Encoded(embedded, tokens, summary)
 
     def tokens(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B S D"]:
-        """Every token of every row, the copies of it side by side."""
-        found = [self._tokens(batch, each) for each in (encoded, *encoded.others)]
+        """Every token of every row, the copies of it side by side; a slot that the table lacks holds the tokens of the missing entity."""
+        return self._beside(self._slots(batch, each) for each in (encoded, *encoded.others))
+
+    def _beside(self, copies: Iterable[Mapping[str, Tensor]]) -> Float[Tensor, "B S D"]:
+        found = [self._joined(slots) for slots in copies]
         return found[0] if len(found) == 1 else torch.cat(found, 2)
 
-    def _tokens(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B S D"]:
-        """Every slot of every row, side by side; a slot that the table lacks holds the tokens of the missing entity."""
+    def _slots(self, batch: Batch, encoded: Encoded) -> dict[str, Tensor]:
+        """Slot -> (B, its tokens, D)."""
         n = batch.rows
         slots: dict[str, Tensor] = {}
         reads = self.reads.get(batch.table, ())
@@ -200,8 +204,12 @@ class Network(nn.Module):
             slots["pair"] = self.no_pair.expand(n, -1, -1) if batch.pair is None else self.pair(batch.pair).view(n, PAIR_TOKENS, self.width)
         if "products" in self.lengths and self.meets is not None:
             slots["products"] = self.meets(slots, batch)
-        for name in self.squeezed:
-            slots[name] = self.compressed[_safe(name)](slots[name].flatten(1)).view(n, -1, self.width)
+        return slots
+
+    def _joined(self, slots: Mapping[str, Tensor]) -> Float[Tensor, "B S D"]:
+        """The slots side by side, those compressed that shall be, then the cross."""
+        small = {name: self.compressed[_safe(name)](slots[name].flatten(1)).unflatten(1, (-1, self.width)) for name in self.squeezed}
+        slots = {**slots, **small}
         x = torch.cat([slots[name] for name in self.lengths if name in slots], 1) if len(slots) > 1 else next(iter(slots.values()))
         return x if self.cross is None else self.cross(x)
 
@@ -239,8 +247,9 @@ class Network(nn.Module):
         wanted = [v for name in names for v in self.views[name]]
         if not wanted:
             return
-        views = self.sharing(self.tokens(batch, encoded), batch.scenario, wanted)
-        views = views if self.wide is None else views + self.wide(batch, wanted)
+        copies = [self._slots(batch, each) for each in (encoded, *encoded.others)]
+        views = self.sharing(self._beside(copies), batch.scenario, wanted)
+        views = views if self.wide is None else views + self.wide(batch, wanted, copies[0].get("products"))
         first = 0
         for name in names:
             count = len(self.views[name])
@@ -329,24 +338,26 @@ class _Meeting(nn.Module):
 
 
 class _Wide(nn.Module):
-    """A linear path from a row's numbers and pair features to each view, past the experts (wide and deep: Cheng et al., DLRS 2016).
+    """A linear path from a row's numbers, pair features and products to each view, past the experts (wide and deep: Cheng et al., DLRS 2016).
 
-    A count is nearly linear in its own lags, a repeat purchase in its own past; what is nearly linear should not have to squeeze through
-    a token of width D that all tasks share. Starts at 0.
+    A count is nearly linear in its own lags, a repeat purchase in its own past, a taste that is met in the products of what the row's things
+    are; what is nearly linear should not have to squeeze through a token of width D that all tasks share. Starts at 0.
     """
 
-    def __init__(self, plan: Plan, pairs: int, views: int, height: int) -> None:
+    def __init__(self, plan: Plan, pairs: int, met: int, views: int, height: int) -> None:
         super().__init__()
         self.pairs = pairs
-        self.weight = nn.Parameter(torch.zeros(views, 2 * len(plan.context.numbers) + pairs, height))
+        self.weight = nn.Parameter(torch.zeros(views, 2 * len(plan.context.numbers) + pairs + met, height))
 
-    def forward(self, batch: Batch, views: Sequence[int]) -> Float[Tensor, "V B H"] | float:
+    def forward(self, batch: Batch, views: Sequence[int], products: Tensor | None) -> Float[Tensor, "V B H"] | float:
         if not self.weight.shape[1]:
             return 0.0
         context = batch.context
         inputs = [context.numbers, context.known.to(context.numbers.dtype)]
         if self.pairs:
             inputs.append(context.numbers.new_zeros(batch.rows, self.pairs) if batch.pair is None else batch.pair)
+        if products is not None:
+            inputs.append(products.flatten(1))
         return torch.cat(inputs, 1) @ self.weight[list(views)]
 
 

@@ -289,7 +289,7 @@ class ModelSpec(_Strict):
     history: str | dict[str, Any] | None = "target"
     cross: str | dict[str, Any] | None = None
     products: bool = True  # products of what two entities of a row are: user x item, query x item, user x offer
-    wide: bool = True  # a linear path from a row's numbers and pair features to each task, past the experts
+    wide: bool = True  # a linear path from a row's numbers, pair features and products to each task, past the experts
     encoders: dict[str, str | dict[str, Any]] = Field(default_factory=dict)  # feature kind -> encoder part
     length: int = Field(default=50, ge=1)  # L: newest events of a history
     behaviours: Names | None = None  # behaviours that a history holds; all unless given
