@@ -175,6 +175,20 @@ def test_an_id_that_is_only_read_gets_no_gradient_from_the_table(reads: bool, sh
     assert leaf.grad[~mine].abs().sum() > 0
 
 
+def test_products_reach_each_task_by_the_linear_path(shop: Shop, data: Data, feeder: Feeder) -> None:
+    network = made(shop, data).eval()
+    assert network.wide is not None
+    assert network.meets is not None
+    step = feeder.step({"shown": data.tables["shown"].rows(0)[:24]})
+    encoded = network.encode(step, network.embeddings.leaf(step.distinct))
+    batch, products = step.batches[0], network._slots(step.batches[0], encoded)["products"]
+    network.wide.weight.data[:, -products[0].numel() :] = 1.0
+    found = network.wide(batch, [0], products)
+    assert isinstance(found, torch.Tensor)
+    assert torch.allclose(found[0], products.flatten(1).sum(1, keepdim=True).expand_as(found[0]), atol=1e-5)
+    assert products.abs().sum() > 0
+
+
 def test_ids_that_no_table_moves_are_not_read(shop: Shop, data: Data, feeder: Feeder) -> None:
     network = made(shop, data, history=None, cross=None).eval()
     step = feeder.step({"shown": data.tables["shown"].rows(0)[:24]})
