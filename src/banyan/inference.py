@@ -64,7 +64,7 @@ def scores(network: Network, feeder: Feeder, task: str, table: str, rows: Array,
         chosen = rows[start : start + block]
         extra = None
         if side and data.moment is not None and linear is None:
-            extra = torch.from_numpy(feeder.stock.side(data.moment.take(chosen), everything)).to(items.device)
+            extra = feeder.stock.side(data.moment.take(chosen), everything).whole().to(items.device)
         with torch.no_grad():  # not a decorator: a generator that another decorator wraps would escape it
             step = feeder.step({table: chosen}, tasks=[], choose=False).to(items.device)
             encoded = network.encode(step, network.embeddings.leaf(step.distinct))
@@ -77,14 +77,21 @@ def scores(network: Network, feeder: Feeder, task: str, table: str, rows: Array,
         yield slice(start, start + len(chosen)), found
 
 
-def ranks(network: Network, feeder: Feeder, task: str, table: str, rows: Array) -> Array:
-    """(n, T) rank, from 1, of each row's targets among all items; ties count against us; nan padded."""
+def ranks(network: Network, feeder: Feeder, task: str, table: str, rows: Array, leave_out: Sequence[str] | None = None) -> Array:
+    """(n, T) rank, from 1, of each row's targets among all items; ties count against us; nan padded.
+
+    Items that a row's past holds by a behaviour of `leave_out` (the task's own unless given) stand last, a target among them too.
+    """
     data = feeder.data.tables[table]
+    left = network.task(task).leave_out if leave_out is None else leave_out
     assert data.targets is not None
     offsets, targets = data.targets
     counts = offsets[rows + 1] - offsets[rows]
     found = np.full((len(rows), max(int(counts.max(initial=1)), 1)), np.nan, np.float32)
     for where, score in scores(network, feeder, task, table, rows):
+        if left and data.moment is not None:
+            by, had = feeder.stock.had(data.moment.take(rows[where]), left)
+            score[torch.from_numpy(by).to(score.device), torch.from_numpy(had - 1).to(score.device)] = -torch.inf
         for i in range(found.shape[1]):
             has = np.flatnonzero(counts[where] > i)
             place = torch.from_numpy(targets[offsets[rows[where]][has] + i].astype(np.int64) - 1).to(score.device)

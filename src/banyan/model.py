@@ -22,7 +22,7 @@ from banyan.features.columns import ID, Layout
 from banyan.features.plan import Plan, readers
 from banyan.features.stock import ITEM, USER
 from banyan.store.schema import ModelSpec, TaskSpec
-from banyan.types import Array, Batch, Block, Candidates, Column, Label, Past, Sizes, Step
+from banyan.types import Array, Batch, Block, Candidates, Column, Label, Past, Sizes, Step, Windows
 
 ENCODERS = {"category": "categorical", "number": "numeric", "tags": "tags", "text": "text", "vector": "vector", "time": "time"}
 PAIR_TOKENS = 2
@@ -115,6 +115,8 @@ class Network(nn.Module):
         if plan.has_past and spec.history is not None and ITEM in self.lengths:
             self.summary = nn.Linear(self.lengths[ITEM] * width, width)
             self.history = parts.build("history", spec.history, width)
+            if not self.history.causal and (together := [name for name, table in plan.tables.items() if table.sequences]):
+                raise ConfigError(f"samples.{together[0]}: `sequences` needs a history that is read event by event, such as model.history: transformer.")
             self.newest = _Newest(self.lengths[ITEM] * width, width)
             self.lengths["history"] = 1 + NEWEST_TOKENS
         if any(t.pair for t in plan.tables.values()) and plan.pair:
@@ -227,10 +229,21 @@ class Network(nn.Module):
             token: Tensor = self.history(none, none[..., 0], none[..., 0] > 0, None)
             return token
         past = batch.past
+        if isinstance(past, Windows):
+            return self._positions(past, encoded)
         behaviours = encoded.embedded[past.behaviours].view(*past.items.shape, self.width)
         target = summary[batch.entities[ITEM]] if ITEM in batch.entities else None
         seen: Tensor = self.history(summary[past.items] + behaviours, past.gaps, past.mask, target)
         return seen
+
+    def _positions(self, windows: Windows, encoded: Encoded) -> Float[Tensor, "B D"]:
+        """The history token of rows that share windows: what is known after each one's newest event."""
+        assert encoded.summary is not None
+        states = []
+        for past in windows.parts:
+            behaviours = encoded.embedded[past.behaviours].view(*past.items.shape, self.width)
+            states.append(self.history.positions(encoded.summary[past.items] + behaviours, past.gaps, past.mask).flatten(0, 1))
+        return torch.where(windows.at[:, None] >= 0, torch.cat(states)[windows.at.clamp(min=0)], self.history.empty)
 
     def forward(self, step: Step, leaf: Float[Tensor, "U D"] | None = None) -> dict[str, Tensor]:
         """Raw answers of every labelled task of every batch. `leaf` is `embeddings.leaf(step.distinct)` unless given."""
@@ -300,12 +313,15 @@ class _Newest(nn.Module):
         self.item, self.gap = nn.Linear(inputs, NEWEST_TOKENS * width), nn.Linear(2, NEWEST_TOKENS * width)
         self.none = nn.Parameter(torch.zeros(NEWEST_TOKENS, width))
 
-    def forward(self, past: Past | None, items: Tensor | None, rows: int) -> Float[Tensor, "B K D"]:
+    def forward(self, past: Past | Windows | None, items: Tensor | None, rows: int) -> Float[Tensor, "B K D"]:
         if past is None or items is None:
             return self.none.expand(rows, -1, -1)
-        gap = past.gaps[:, -1:]
-        found = self.item(items.flatten(1))[past.items[:, -1]] + self.gap(torch.cat([gap, (-8 * gap).exp()], 1))  # days and hours are told apart
-        return torch.where(past.mask[:, -1:, None], found.view(rows, NEWEST_TOKENS, self.width), self.none)
+        if isinstance(past, Windows):
+            newest, gap, known = past.items, past.gaps[:, None], past.at >= 0
+        else:
+            newest, gap, known = past.items[:, -1], past.gaps[:, -1:], past.mask[:, -1]
+        found = self.item(items.flatten(1))[newest] + self.gap(torch.cat([gap, (-8 * gap).exp()], 1))  # days and hours are told apart
+        return torch.where(known[:, None, None], found.view(rows, NEWEST_TOKENS, self.width), self.none)
 
 
 class _Meeting(nn.Module):

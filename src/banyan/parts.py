@@ -22,6 +22,7 @@ FAMILIES = {
     "tasks": "Task",
     "balancing": "Balancer",
     "cross": "Cross",
+    "signals": "Signal",
     "calibration": "Calibration",
     "delayed": "Delayed",
 }

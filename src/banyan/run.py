@@ -28,6 +28,7 @@ from banyan.features.build import Data, build, stocked, tabled, task_options
 from banyan.features.columns import Texts
 from banyan.features.step import Feeder
 from banyan.model import Network
+from banyan.refit import refit
 from banyan.store import doctor, fingerprint
 from banyan.store.finding import Finding
 from banyan.store.fingerprint import Prints
@@ -40,7 +41,7 @@ from banyan.training.progress import Bar
 from banyan.types import PARTS, TEST, TRAIN, VALID
 
 MOST, DRAWS = 20_000, 100  # rows a task is judged on, and draws of the bootstrap, unless said otherwise
-BUNDLE, REPORT, TABLE, PAGE, SOURCES, JOINT = "bundle", "report.html", "table.json", "store.yaml", "sources.json", "joint"
+BUNDLE, REPORT, TABLE, PAGE, SOURCES, JOINT, REFIT = "bundle", "report.html", "table.json", "store.yaml", "sources.json", "joint", "refit"
 FREE: Mapping[str, Any] = {"training": {"seconds", "threads"}, "tasks": {"__all__": {"calibration"}}}  # what may change when a run goes on
 
 
@@ -58,6 +59,7 @@ class Run:
     baselines: Baselines = field(default_factory=Baselines)
     alone: Mapping[str, Sequence[Alone]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    refitted: Evaluation | None = None  # with `training.refit`: the model of the bundle, judged on the same rows
 
     def table(self, width: int = 150) -> str:
         """The table of tasks as text, `width` characters wide."""
@@ -127,8 +129,21 @@ def train(
             threads = store.training.threads or torch.get_num_threads()
             run.baselines = baselines.run(store, data, evaluation.questions, TEST, seconds=seconds_simple, threads=threads)
     run.rows = transfer.compare(store, data, evaluation, run.alone, run.baselines, draws=draws)
+    if store.training.refit:
+        _refitted(run, most, ranked, console, place)
     _written(run, fit)
     return run
+
+
+def _refitted(run: Run, most: int | None, ranked: int | None, console: Console | None, place: torch.device) -> None:
+    """Fit once more with validation among training; that model is the run's own from here on, and the table stays that of training alone."""
+    store, epochs = run.store, run.record.best_epoch + 1
+    with watched("once more, validation rows among training", console) as bar:
+        run.data, run.network = refit(store, run.network, run.record, Texts(run.folder / "texts.sqlite"), folder=run.folder / REFIT, watch=bar, device=place)
+    feeder = feeder_of(run.data, store)
+    run.refitted = judge(run.network, feeder, store.tasks, TEST, most=most, most_ranked=ranked, by_scenario=True, seed=store.training.seed)
+    said = f"The bundle holds a model fitted to training and validation rows together for {epochs} epochs; the table compares models fitted to training rows."
+    run.notes = [*run.notes, said]
 
 
 def _claim(folder: Path, store: Store, data: Prints) -> None:
@@ -180,7 +195,7 @@ def _written(run: Run, fit: Fit) -> None:
     with whole(run.folder / TABLE) as aside:
         aside.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     facts = {
-        "metrics": run.evaluation.figures,
+        "metrics": (run.refitted or run.evaluation).figures,
         "table": rows,
         "calibration": {task: {"before": before, "after": run.evaluation.figures[task]} for task, before in run.evaluation.before.items()},
         "notes": list(run.notes),

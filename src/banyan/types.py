@@ -4,7 +4,7 @@ B rows, S tokens, D width of a token, V views, H width of a view, L length of a 
 The same letters stand in every annotation. M, C, E, P count numbers, categories, vector entries and pair features.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,7 +62,7 @@ class Candidates:
 
     vectors: Float[Tensor, "K H"]
     log_q: Float[Tensor, " K"]  # log probability of having been sampled; 0 where every item is a candidate
-    side: Float[Tensor, "B K F"] | None = None  # pair features and snapshot scores of (row, candidate)
+    side: "Float[Tensor, 'B K F'] | Side | None" = None  # pair features and snapshot scores of (row, candidate)
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,60 @@ class Past:
 
 
 @dataclass
+class Windows:
+    """Stretches of users' events, each read once for all rows that stand in it; those of about one length together, so that little is padding."""
+
+    parts: list[Past]  # windows for rows, and days to the window's last event as gaps
+    at: Int[Tensor, " B"]  # each row's newest event, as a place among the events of all parts, flat; -1 without events
+    items: Int[Tensor, " B"]  # the place of its item in the step's item block; 0 without events
+    gaps: Float[Tensor, " B"]  # days from it to the row, log1p
+
+
+@dataclass
+class Side:
+    """Side scores of B rows with K candidates, F figures each: some stand whole, of others only what is not 0."""
+
+    shape: tuple[int, int, int]  # B, K, F
+    columns: list[int]  # the figures that stand whole
+    dense: Float[Tensor, "B K Fd"]
+    pieces: list[tuple[int, Tensor, Tensor]]  # (figure, (N,) row * K + candidate, (N,) values)
+
+    def added(self, raw: Float[Tensor, "B K"], weights: Float[Tensor, " F"]) -> Float[Tensor, "B K"]:
+        """`raw` and the sum over figures of weight times score; nothing of size (B, K, F) is made of what is mostly 0."""
+        found = raw + self.dense @ weights[self.columns] if self.columns else raw
+        if not self.pieces:
+            return found
+        places = torch.cat([each for _, each, _ in self.pieces])
+        values = torch.cat([each * weights[figure] for figure, _, each in self.pieces])
+        return found.reshape(-1).index_add(0, places, values.to(found.dtype)).view(found.shape)
+
+    def without(self, candidates: Bool[Tensor, " K"], figures: Sequence[int]) -> "Side":
+        """The same with 0 for some figures of some candidates."""
+        gone = [place for place, figure in enumerate(self.columns) if figure in figures]
+        dense = self.dense.clone()
+        dense[:, candidates.nonzero(), torch.tensor(gone, dtype=torch.long)] = 0.0
+        pieces = []
+        for figure, places, values in self.pieces:
+            kept = ~candidates[places % self.shape[1]] if figure in figures else torch.ones_like(places, dtype=torch.bool)
+            pieces.append((figure, places[kept], values[kept]))
+        return Side(self.shape, self.columns, dense, pieces)
+
+    def whole(self) -> Float[Tensor, "B K F"]:
+        """Every figure of every pair."""
+        found = self.dense.new_zeros(self.shape)
+        found[..., self.columns] = self.dense
+        for figure, places, values in self.pieces:
+            found.view(-1, self.shape[2])[places, figure] = values
+        return found
+
+
+@dataclass
 class Choice:
     """The candidates of a ranking task in a batch."""
 
     items: Int[Tensor, " K"]  # places in the step's item block
     log_q: Float[Tensor, " K"]
-    side: Float[Tensor, "B K F"] | None
+    side: Side | None
 
 
 @dataclass
@@ -134,7 +182,7 @@ class Batch:
     entities: dict[str, Int[Tensor, " B"]]  # places in the step's block of that entity
     scenario: Int[Tensor, " B"]
     context: Block
-    past: Past | None
+    past: Past | Windows | None
     pair: Float[Tensor, "B P"] | None
     labels: dict[str, Label]
     choices: dict[str, Choice]
@@ -166,6 +214,8 @@ def _moved(value: Any, device: torch.device) -> Any:
         return {key: _moved(each, device) for key, each in value.items()}
     if isinstance(value, list):
         return [_moved(each, device) for each in value]
-    if isinstance(value, (Step, Batch, Block, Bag, Past, Choice, Label)):
+    if isinstance(value, tuple):
+        return tuple(_moved(each, device) for each in value)
+    if isinstance(value, (Step, Batch, Block, Bag, Past, Windows, Choice, Side, Label)):
         return type(value)(**{name: _moved(each, device) for name, each in vars(value).items()})
     return value

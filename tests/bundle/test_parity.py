@@ -218,4 +218,4 @@ def test_scores_by_weights_alone_are_those_of_all_figures(run) -> None:
     moment, items = data.moment.take(data.rows(TEST)[:20]), np.arange(1, len(run.data.stock.ids["item"]) + 1)
     weights = np.random.default_rng(0).normal(size=len(run.data.plan.side)).astype(np.float32)
     stock = run.data.stock
-    assert np.allclose(stock.weighed(moment, items, weights), stock.side(moment, items) @ weights, atol=1e-4)
+    assert np.allclose(stock.weighed(moment, items, weights), stock.side(moment, items).whole().numpy() @ weights, atol=1e-4)

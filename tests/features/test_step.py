@@ -138,12 +138,12 @@ def test_the_side_of_many_items_is_the_pair_of_each(
     assert table.moment is not None
     items = np.array([0, 3, 1, 19, 7])
     moment = table.moment.take(np.arange(0, len(table), 4))
-    side = stock.side(moment, items)
+    side = stock.side(moment, items).whole().numpy()
     shared = [data.plan.pair.index(name) for name in data.plan.side]
     for k, item in enumerate(items.tolist()):
         assert np.array_equal(side[:, k], stock.pair(moment, np.full(len(moment.user), item))[:, shared])
     everything = np.arange(1, 21)
-    assert np.array_equal(stock.side(moment, everything)[:, [0, 2, 6, 18]], stock.side(moment, everything[[0, 2, 6, 18]]))
+    assert np.array_equal(stock.side(moment, everything).whole().numpy()[:, [0, 2, 6, 18]], stock.side(moment, everything[[0, 2, 6, 18]]).whole().numpy())
 
 
 def test_pairs_in_pieces_are_pairs_at_once(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:

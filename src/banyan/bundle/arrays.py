@@ -1,16 +1,20 @@
 """The stock as named arrays and back: entities' columns, the log cut to what answers need, the statistics."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from banyan import parts
 from banyan.bundle import counts
+from banyan.features import collaborative
 from banyan.features.columns import ID, Values
 from banyan.features.pairs import spans
 from banyan.features.plan import Plan
 from banyan.features.statistics import Counts, Snapshots
 from banyan.features.stock import Stock
+from banyan.signals import World
 from banyan.store.shop import EventLog
 from banyan.types import Array
 
@@ -129,3 +133,15 @@ def to_snapshots(arrays: dict[str, Array], facts: dict[str, Any], log: EventLog)
             own = facts[key]
             found[key] = Counts(arrays[f"{key}/code"], int(own["behaviours"]), int(own["first"]), int(own["boundaries"]), arrays[f"{key}/total"])
     return Snapshots.of(log, int(facts["span"]), found["items"], found["users"], found.get("own"), int(facts["wide"]))
+
+
+def of_signals(signals: collaborative.Fitted) -> tuple[dict[str, Array], dict[str, Any]]:
+    """(arrays, facts) of the newest fit of every signal."""
+    found = {f"{i}/{key}": each for i, signal in enumerate(signals.fits[-1]) for key, each in signal.arrays().items()}
+    return found, {"since": signals.since[-1], "items": signals.world.items, "count": len(signals.names)}
+
+
+def to_signals(arrays: dict[str, Array], facts: dict[str, Any], specs: Mapping[str, parts.Spec], plan: Plan) -> collaborative.Fitted:
+    """What `of_signals` gave."""
+    own = [{key.partition("/")[2]: each for key, each in arrays.items() if key.partition("/")[0] == str(i)} for i in range(int(facts["count"]))]
+    return collaborative.restored(specs, World(int(facts["items"]), plan.behaviours, plan.clock != "none"), int(facts["since"]), own)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from banyan import parts
 from banyan.bundle import arrays, folder
-from banyan.bundle.saving import CALIBRATION, FACTS, LOG, NEEDED, PLAN, STATISTICS, STORE, VECTORS, WEIGHTS
+from banyan.bundle.saving import CALIBRATION, FACTS, LOG, NEEDED, PLAN, SIGNALS, STATISTICS, STORE, VECTORS, WEIGHTS
 from banyan.errors import BundleError
 from banyan.features.plan import Plan
 from banyan.features.stock import USER, Stock
@@ -103,6 +103,9 @@ def _stock(path: Path, manifest: Mapping[str, Any], plan: Plan, store: Store, fa
         if facts["statistics"]:
             found = folder.read_arrays(_listed(path, STATISTICS, manifest))
             stock.snapshots = arrays.to_snapshots(found, facts["statistics"], stock.log)
+        if facts["signals"]:
+            found = folder.read_arrays(_listed(path, SIGNALS, manifest))
+            stock.signals = arrays.to_signals(found, facts["signals"], store.model.signals, plan)
     return stock
 
 

@@ -99,7 +99,7 @@ def best(reader: Reader, network: Network, feeder: Feeder, vectors: Tensor, ask:
         if not bool(score.isfinite().all()):
             raise BundleError(f"The task {ask.task!r} gave a score that is not finite; the bundle cannot answer. Train it again.")
         score[:, hidden] = -torch.inf
-        by, had = _had(reader, rows, where, ask.leave_out)
+        by, had = _had(reader, rows, where, (*ask.leave_out, *network.task(ask.task).leave_out))
         score[torch.from_numpy(by).to(score.device), torch.from_numpy(had).to(score.device)] = -torch.inf
         places, scores = inference.leading(score, ask.k)
         there = np.isfinite(scores)

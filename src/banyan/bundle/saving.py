@@ -27,7 +27,7 @@ from banyan.store.schema import Store
 from banyan.types import PARTS, TEST, Array
 
 WEIGHTS, PLAN, STORE, FACTS, CARD = "weights.safetensors", "plan.json", "store.json", "facts.json", "README.md"
-LOG, STATISTICS, VECTORS = "log.safetensors", "statistics.safetensors", "item_vectors.safetensors"
+LOG, STATISTICS, SIGNALS, VECTORS = "log.safetensors", "statistics.safetensors", "signals.safetensors", "item_vectors.safetensors"
 CALIBRATION = "calibration.json"
 NEEDED = (WEIGHTS, PLAN, STORE, FACTS)
 SECRET = re.compile(r"(://)[^/\s]*@|([?&]password=)[^&\s]*", re.IGNORECASE)  # up to the last @, since a password may hold one
@@ -77,7 +77,7 @@ def after(stock: Stock) -> int:
 
 def _stocked(aside: Path, network: Network, data: Data, store: Store, moment: int) -> dict[str, Any]:
     stock, files = data.stock, dict[str, str]()
-    facts: dict[str, Any] = {"entities": files, "now": after(data.stock), "since": None, "statistics": None, "vectors": False}
+    facts: dict[str, Any] = {"entities": files, "now": after(data.stock), "since": None, "statistics": None, "signals": None, "vectors": False}
     for number, (name, values) in enumerate(stock.entities.items()):
         file = f"entity-{number}"
         found = arrays.of_values(values) | ({"since": stock.since[name]} if name in stock.since else {})
@@ -91,6 +91,9 @@ def _stocked(aside: Path, network: Network, data: Data, store: Store, moment: in
     if stock.snapshots is not None:
         found, facts["statistics"] = arrays.of_snapshots(stock.snapshots, moment)
         _arrays(aside / STATISTICS, found)
+    if stock.signals is not None:
+        found, facts["signals"] = arrays.of_signals(stock.signals)
+        _arrays(aside / SIGNALS, found)
     if network.ranked:
         vectors: Tensor = inference.vectors(network, Feeder(Data(data.plan, stock, {})))
         _arrays(aside / VECTORS, {"vectors": vectors.cpu().numpy()})

@@ -28,6 +28,7 @@ class Evaluation:
     by_scenario: dict[str, dict[str, Figures]] = field(default_factory=dict)
     plain: dict[str, Array] = field(default_factory=dict)  # answers before calibration, of the tasks that have one
     before: dict[str, Figures] = field(default_factory=dict)  # figures of those
+    by_warmth: dict[str, dict[str, tuple[int, Figures]]] = field(default_factory=dict)  # task -> warm user, cold user, ... -> rows, metric -> value
     cpu_seconds: float = 0.0
 
 
@@ -102,6 +103,7 @@ def judged(
             found.figures[name] = {key: i.value for key, i in found.intervals[name].items()}
         else:
             found.figures[name] = judge.figures(panel[name], q, each)
+        found.by_warmth[name] = judge.by_warmth(panel[name], q, each)
         if by_scenario and (split := judge.by_scenario(panel[name], q, each, data.plan.scenarios)):
             found.by_scenario[name] = split
     return found

@@ -34,6 +34,20 @@ def by_scenario(judge: Task, question: Question, answer: Array, names: Sequence[
     return found if len(found) > 1 else {}
 
 
+def by_warmth(judge: Task, question: Question, answer: Array) -> dict[str, tuple[int, Figures]]:
+    """`warm user`, `cold user`, `warm item`, `cold item` -> (rows, their figures): by whether training knew the user and the item.
+
+    Both halves of an entity are told, also where one has no row; with fewer than 30 rows a half has its first figure as nan.
+    """
+    found = {}
+    for name, known in question.warm.items():
+        for word, code in (("warm", 1), ("cold", 0)):
+            places = np.flatnonzero(known == code)
+            enough = len(places) >= SMALLEST
+            found[f"{word} {name}"] = len(places), figures(judge, question.take(places), answer[places]) if enough else {judge.best: NAN}
+    return found
+
+
 def intervals(judge: Task, question: Question, answer: Array, *, draws: int = 200, seed: int = 0) -> dict[str, Interval]:
     """Percentile bootstrap of every figure at once, owners (users, say) drawn with replacement: one set of draws, nothing computed twice.
 

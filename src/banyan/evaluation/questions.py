@@ -1,7 +1,7 @@
 """Which rows a task is judged on, with everything that its metrics read. Knows no model: all models answer the same questions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ class Question:
     group: Array | None  # (n,) row numbers: the user of grouped figures, the query of graded lists
     owner: Array  # (n,) what bootstrap intervals draw: users where rows have one
     scenario: Array  # (n,) codes
+    warm: dict[str, Array] = field(default_factory=dict)  # user, item -> (n,) int8: 1 where training knew it (or all of them), 0 where not, -1 for none
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -39,7 +40,8 @@ class Question:
         """The question on some of its rows."""
         group = None if self.group is None else self.group[places]
         cut = replace(self, rows=self.rows[places], value=self.value[places], seen=self.seen[places], weight=self.weight[places])
-        return replace(cut, group=group, owner=self.owner[places], scenario=self.scenario[places])
+        warm = {name: each[places] for name, each in self.warm.items()}
+        return replace(cut, group=group, owner=self.owner[places], scenario=self.scenario[places], warm=warm)
 
 
 def judges(data: Data, tasks: Mapping[str, TaskSpec]) -> dict[str, Task]:
@@ -69,7 +71,22 @@ def ask(
             _group(table, rows, ("query", USER) if lists else (USER, "query")),
             _owner(data, table, rows),
             table.scenario[rows],
+            _warm(data, table, rows),
         )
+    return found
+
+
+def _warm(data: Data, table: TableData, rows: Array) -> dict[str, Array]:
+    """Whether training knew the user and the item of each row; the item of a ranking is what it asks for."""
+    found = {}
+    for name, known in data.known.items():
+        if name in table.entities:
+            ids = table.entities[name][rows]
+            found[name] = np.where(ids > 0, known[ids], -1).astype(np.int8)
+        elif name == ITEM and table.targets is not None:
+            begin, items = targets(table, rows)
+            cold = np.bincount(np.repeat(np.arange(len(rows)), np.diff(begin)), ~known[items], minlength=len(rows))
+            found[name] = np.where(np.diff(begin) > 0, cold == 0, -1).astype(np.int8)
     return found
 
 

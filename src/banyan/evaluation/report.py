@@ -64,6 +64,7 @@ def page(report: Report) -> str:
         ("Training losses", "", plots.losses(report.history)),
         ("Weights over time", WEIGHTS, plots.weights(report.history)),
         ("By scenario", _scenarios(report), None),
+        ("Warm and cold", _warmth(report), None),
         ("Every metric", _metrics(report), None),
         ("Data", _data(report), None),
         ("Notes", _notes(report), None),
@@ -133,6 +134,14 @@ def _scenarios(report: Report) -> str:
     return _table(["task", "scenario", "metric", "joint", "other metrics"], lines, (0, 1, 2, 4)) if lines else ""
 
 
+def _warmth(report: Report) -> str:
+    """What training knew apart from what it did not; that nothing is cold is said too."""
+    lines = table.warmth(report.rows)
+    if not lines:
+        return "<p>Training knew every user and every item of the rows that were judged.</p>" if any(row.warmth for row in report.rows) else ""
+    return WARMTH + _table(lines[0], lines[1:])
+
+
 def _metrics(report: Report) -> str:
     lines = []
     for task, figures in report.evaluation.figures.items():
@@ -200,5 +209,6 @@ LEGEND = (
 GAINS = "<p>Paired differences on the same test rows. Right of 0 the joint model is better; each line is a 95 % interval, a pale bar has none.</p>"
 CALIBRATION = "<p>On the unsampled population: each point is a bin of equal weight. On the dotted line an answer of .2 is right in one of five cases.</p>"
 CALIBRATED = "<p>Dashed: before calibration. The maps were fitted on validation rows; the figures are of test rows.</p>"
+WARMTH = "<p>Warm: training knew the user, or every item that the row asks for; cold: it did not. Behind each figure its rows; below 30 it is undefined.</p>"
 LEVEL = {"calibration_error", "log_loss", "bias", "rmse", "deviance"}  # figures that a map of the answers can move
 WEIGHTS = "<p>What the balancer gave to each loss.</p>"

@@ -101,6 +101,8 @@ class Terminal:
         else:
             yield _terminal(self.rows, shown, self.title)
             yield _terminal(self.rows, ["task", "metric", *extra], "")
+        if halves := warmth(self.rows):
+            yield _warmth(halves)
 
 
 def terminal(rows: Sequence[Row], title: str = "") -> Terminal:
@@ -123,6 +125,15 @@ def _terminal(rows: Sequence[Row], columns: Sequence[str], title: str) -> Table:
     return found
 
 
+def _warmth(lines: Sequence[Sequence[str]]) -> Table:
+    found = Table(title=Text("warm: training knew the user, the item; cold: it did not (rows)"), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for i, column in enumerate(lines[0]):
+        found.add_column(column, justify="left" if i < 2 else "right", overflow="fold")
+    for line in lines[1:]:
+        found.add_row(*map(Text, line))
+    return found
+
+
 def _under(first: str, *others: str, style: str = "") -> Text:
     text = Text(first, style=style)
     for other in others:
@@ -136,6 +147,22 @@ def _told(gain: Interval | None, verdict: str) -> Text:
         return Text(ABSENT)
     value = signed(gain).split(" ")[0]
     return _under(value, *dict.fromkeys((between(gain), verdict)), style=COLOURS.get(verdict, ""))
+
+
+def warmth(rows: Sequence[Row]) -> list[list[str]]:
+    """Task, metric and, for each half of users and items, the figure and its rows; a header first. Empty where every row is warm."""
+    halves = list(dict.fromkeys(half for row in rows for half in row.warmth))
+    if not any(half.startswith("cold") and count for row in rows for half, (count, _) in row.warmth.items()):
+        return []
+    lines = [[row.task, metric(row), *(_half(row, half) for half in halves)] for row in rows if row.warmth]
+    return [["task", "metric", *halves], *lines]
+
+
+def _half(row: Row, half: str) -> str:
+    if half not in row.warmth:
+        return ABSENT
+    count, value = row.warmth[half]
+    return f"{number(value) if count else ABSENT} ({count:,})"
 
 
 def markdown(rows: Sequence[Row]) -> str:

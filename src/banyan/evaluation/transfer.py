@@ -51,6 +51,7 @@ class Row:
     best_baseline: str | None = None
     over_best: Interval | None = None  # gain over the best baseline
     over_best_verdict: str = ""
+    warmth: dict[str, tuple[int, float]] = field(default_factory=dict)  # warm user, cold user, warm item, cold item -> rows, the metric on them
 
 
 def budget_alone(feeder: Feeder, tasks: Mapping[str, TaskSpec], joint: Budget, task: str) -> Budget:
@@ -122,6 +123,8 @@ def compare(
 def _row(name: str, kind: str, part: Task, runs: Sequence[Evaluation], alone: Sequence[Alone], baselines: Baselines, draws: int, seed: int) -> Row:
     question, ours = runs[0].questions[name], [run.answers[name] for run in runs]
     found = Row(name, kind, part.best, part.rising, len(question), _mean([run.figures[name].get(part.best, NAN) for run in runs]))
+    halves = [run.by_warmth.get(name, {}) for run in runs]
+    found.warmth = {half: (rows, _mean([each[half][1].get(part.best, NAN) for each in halves])) for half, (rows, _) in halves[0].items()}
     found.interval = runs[0].intervals.get(name, {}).get(part.best) if len(runs) == 1 else None
     if alone:
         found.alone = _mean([each.evaluation.figures[name].get(part.best, NAN) for each in alone])

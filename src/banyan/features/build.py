@@ -8,13 +8,13 @@ import polars as pl
 
 from banyan import parts
 from banyan.errors import ConfigError
-from banyan.features import columns, labels, vocabulary, word_pairs, words
+from banyan.features import collaborative, columns, labels, vocabulary, word_pairs, words
 from banyan.features.columns import ID, Texts, Values
 from banyan.features.labels import Labels
 from banyan.features.pairs import FIGURES
 from banyan.features.plan import BEHAVIOUR, SCENARIO, TIME, Plan, TablePlan, readers
 from banyan.features.statistics import Snapshots
-from banyan.features.stock import ITEM, USER, Moment, Stock
+from banyan.features.stock import ITEM, SIGNAL, USER, Moment, Stock
 from banyan.features.vocabulary import FIRST, Vocabulary
 from banyan.store.samples.counts import forecasts
 from banyan.store.schema import Feature, Store, duration
@@ -55,6 +55,7 @@ class Data:
     plan: Plan
     stock: Stock
     tables: dict[str, TableData]
+    known: dict[str, Array] = field(default_factory=dict)  # user, item -> (rows,) bool: which were there in training; empty where nobody can tell
 
 
 def build(shop: Shop, texts: Texts | None = None) -> Data:
@@ -63,7 +64,14 @@ def build(shop: Shop, texts: Texts | None = None) -> Data:
     plan = fit(shop, texts)
     stock = stocked(plan, shop, texts)
     now = shop.cut[0] if shop.cut is not None else None
-    return Data(plan, stock, {name: tabled(plan, stock, shop.store, table, texts, now=now) for name, table in shop.samples.items()})
+    tables = {name: tabled(plan, stock, shop.store, table, texts, now=now) for name, table in shop.samples.items()}
+    return Data(plan, stock, tables, {name: _known(name, stock, shop) for name in (USER, ITEM) if name in shop.entities})
+
+
+def _known(name: str, stock: Stock, shop: Shop) -> Array:
+    """(rows,) whether training named the thing, by whichever of its states."""
+    counts, current = training_counts(name, len(shop.entities[name]), shop), stock.current(name)
+    return np.asarray(np.bincount(current, counts, minlength=len(current))[current] > 0)
 
 
 def fit(shop: Shop, texts: Texts) -> Plan:
@@ -172,6 +180,7 @@ def _table_plan(store: Store, name: str, table: SampleTable, log: EventLog | Non
         past,
         past and ITEM in table.entities and not ranking,
         ranking,
+        past and store.samples[name].sequences,
         strangers,
         {entity: len(rows) for entity, rows in trained.items()},
         {entity: len(np.unique(rows)) for entity, rows in trained.items()},
@@ -205,8 +214,15 @@ def _name_words(plan: Plan, shop: Shop) -> None:
 
 
 def _name_pairs(plan: Plan, store: Store, log: EventLog | None) -> None:
-    if log is None or not store.model.pairs:
-        return
+    if log is not None and store.model.pairs:
+        _name_counts(plan, store, log)
+    if log is not None:
+        plan.signals = list(store.model.signals)
+        plan.side += [f"{SIGNAL}{name}" for name in plan.signals]
+        plan.pair += [f"{SIGNAL}{name}" for name in plan.signals if store.model.signal_pairs]
+
+
+def _name_counts(plan: Plan, store: Store, log: EventLog) -> None:
     categories = [key for key in plan.entities[ITEM].categories if key != ID]
     wanted = store.model.pair_features
     plan.pair_keys = [ID, *(key for key in categories if wanted is None or key in wanted)]
@@ -235,6 +251,8 @@ def stocked(plan: Plan, shop: Shop, texts: Texts) -> Stock:
         if any(n.startswith("item:") for n in plan.side):
             log = replace(shop.log, item=stock.current(ITEM)[shop.log.item])
             stock.snapshots = _snapshots(shop.store, log, training_events(shop))
+        if plan.signals:
+            stock.signals = collaborative.fit(model.signals, model.signal_fits, shop.log, stock.current(ITEM), training_events(shop))
     return stock
 
 

@@ -23,6 +23,7 @@ class TablePlan:
     past: bool = False  # rows have a history
     pair: bool = False  # rows name an item, and a user with a log or a thing with words to compare
     ranking: bool = False  # rows ask for items: the item and pair slots are empty
+    sequences: bool = False  # rows of one user train together, from one reading of the history
     strangers: list[str] = field(default_factory=list)  # entities whose held-out rows name ids that no training row of the table names
     named: dict[str, int] = field(default_factory=dict)  # entity -> training rows that name one
     distinct: dict[str, int] = field(default_factory=dict)  # entity -> how many different ones those rows name
@@ -63,6 +64,7 @@ class Plan:
     pair_keys: list[str] = field(default_factory=list)  # item features whose counts pairs hold, the item itself first
     pair: list[str] = field(default_factory=list)  # names of the P pair features
     side: list[str] = field(default_factory=list)  # names of the F side scores of a ranking's candidates
+    signals: list[str] = field(default_factory=list)  # names of the signals, whose scores are the last side scores
     words: list[tuple[str, str, str]] = field(default_factory=list)  # (entity, its text, the item's text) whose n-grams pairs compare
     idf: dict[str, list[float]] = field(default_factory=dict)  # text of the item -> inverse document frequency of each bucket
     rows: int = 0  # rows of the fused embedding table
@@ -92,7 +94,7 @@ class Plan:
             "context": columns.plain(self.context),
             "targets": {key: asdict(t) for key, t in self.targets.items()},
             "tables": {key: asdict(t) for key, t in self.tables.items()},
-            **{key: getattr(self, key) for key in ("behaviours", "scenarios", "clock", "pair_keys", "pair", "side", "words", "idf", "rows")},
+            **{key: getattr(self, key) for key in ("behaviours", "scenarios", "clock", "pair_keys", "pair", "side", "signals", "words", "idf", "rows")},
         }
 
     @classmethod
@@ -110,6 +112,7 @@ class Plan:
             list(found["pair_keys"]),
             list(found["pair"]),
             list(found["side"]),
+            list(found["signals"]),
             [(entity, text, title) for entity, text, title in found["words"]],
             {key: list(each) for key, each in found["idf"].items()},
             int(found["rows"]),

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,13 @@ import torch
 from torch import Tensor
 
 from banyan.features.build import Data, TableData
-from banyan.features.columns import ID, Layout, Values
+from banyan.features.columns import DAY, ID, Layout, Values
 from banyan.features.pairs import spans
 from banyan.features.plan import BEHAVIOUR, SCENARIO, TablePlan
 from banyan.features.sampling import Negatives
-from banyan.features.stock import ITEM
+from banyan.features.stock import ITEM, SIGNAL
 from banyan.features.vocabulary import FIRST
-from banyan.types import MISSING, TRAIN, Array, Bag, Batch, Block, Choice, Label, Past, Step
+from banyan.types import MISSING, TRAIN, Array, Bag, Batch, Block, Choice, Label, Past, Side, Step, Windows
 
 FRESH = 0.5  # of the items that show no id in a step: those that also lose what others did with them, as an item has on its first day
 
@@ -77,7 +78,7 @@ class Feeder:
         ranked = {task: name for name, t in self.plan.tables.items() if t.ranking for task in t.tasks if task in (options or {})}
         self.negatives = {task: self._negatives(name, (options or {})[task]) for task, name in ranked.items()}
         told = {"pair": self.plan.pair, "side": self.plan.side}  # columns that are 0 for an item which nobody has touched
-        self.known = {key: np.flatnonzero([n.startswith(("item:", f"{ID}:")) for n in names]) for key, names in told.items()}
+        self.known = {key: np.flatnonzero([n.startswith(("item:", f"{ID}:", SIGNAL)) for n in names]) for key, names in told.items()}
         self.whole = {name: _whole(self.plan.context, own) for name, own in ((n, data.tables[n].context) for n in data.tables)}
 
     def _negatives(self, table: str, options: Mapping[str, Any]) -> Negatives:
@@ -141,9 +142,13 @@ class Feeder:
         for name, column in table.entities.items():
             draft.entities[name] = ask(name, column[rows])
         if table.moment is not None and self.plan.has_past:
-            draft.events, draft.mask = self._events(table, rows)
+            if draft.plan.sequences and rng is not None:
+                draft.windows = self._windows(table, rows)
+            else:
+                draft.events = [self._events(table, rows)]
             assert self.stock.narrowed is not None
-            draft.past = ask(ITEM, np.where(draft.mask, self.stock.narrowed.item[draft.events], MISSING))
+            draws = draft.windows.parts if draft.windows else draft.events
+            draft.past = [ask(ITEM, np.where(mask, self.stock.narrowed.item[events], MISSING)) for events, mask in draws]
         for task, labels in table.labels.items():
             if (tasks is None or task in tasks) and labels.seen[rows].any():
                 if draft.plan.ranking and choose:
@@ -166,6 +171,25 @@ class Feeder:
         mask = at >= start[:, None]
         mask &= at != self._excluded(moment.exclude)[:, None]
         return np.where(mask, at, 0), mask
+
+    def _windows(self, table: TableData, rows: Array) -> "Draws":
+        """Windows over the events of the rows' users.
+
+        A user's windows begin every L / 2 events, so that no row reads more than L events, and none fewer than half of those it would read alone.
+        """
+        assert table.moment is not None
+        assert self.stock.narrowed is not None
+        moment, longest = table.moment.take(rows), self.stock.length
+        end = moment.end if self.stock.places is None else self.stock.places[moment.end]
+        begin = self.stock.narrowed.start[moment.user]
+        number = np.maximum(-(-(end - begin - longest) // max(longest // 2, 1)), 0)
+        first = begin + number * max(longest // 2, 1)
+        window, of = np.unique(first * (int(moment.user.max(initial=0)) + 1) + moment.user, return_inverse=True)
+        of = of.reshape(-1)
+        stop, start = np.zeros(len(window), np.int64), np.zeros(len(window), np.int64)
+        np.maximum.at(stop, of, end)
+        start[of] = first
+        return Draws.of(start, stop, of, end)
 
     def _excluded(self, exclude: Array) -> Array:
         """Positions in the narrowed log of positions in the log; -1 where the narrowed one does not hold that event."""
@@ -242,26 +266,67 @@ class Feeder:
             pair[np.ix_(fresh, self.known["pair"])] = 0.0
         return torch.from_numpy(pair)
 
-    def _side(self, table: TableData, rows: Array, items: Array, fresh: Array) -> Tensor | None:
+    def _side(self, table: TableData, rows: Array, items: Array, fresh: Array) -> Side | None:
         if not self.plan.side or table.moment is None:
             return None
         side = self.stock.side(table.moment.take(rows), items)
-        if fresh.any():
-            side[:, np.flatnonzero(fresh)[:, None], self.known["side"]] = 0.0
-        return torch.from_numpy(side)
+        return side.without(torch.from_numpy(fresh), self.known["side"].tolist()) if fresh.any() else side
 
-    def _past(self, draft: "Draft", found: Mapping[str, Tensor], gatherer: Gatherer) -> Past | None:
-        if draft.past is None or draft.events is None or draft.mask is None or self.stock.narrowed is None:
+    def _past(self, draft: "Draft", found: Mapping[str, Tensor], gatherer: Gatherer) -> Past | Windows | None:
+        if not draft.past or self.stock.narrowed is None:
             return None
         log, moment = self.stock.narrowed, draft.table.moment
         assert moment is not None
-        behaviour = np.where(draft.mask, log.behaviour[draft.events].astype(np.int32) + FIRST, 0) + self.plan.books[BEHAVIOUR].offset
-        gaps = np.zeros(draft.mask.shape, np.float32)
+        seen = moment.time[draft.rows]
+        if draft.windows is None:
+            ((events, mask),) = draft.events
+            return self._read(events, mask, seen[:, None], found[ITEM][draft.past[0]], gatherer)
+        drawn = draft.windows
+        parts = [
+            self._read(events, mask, log.time[events[:, -1:]], found[ITEM][place], gatherer)
+            for (events, mask), place in zip(drawn.parts, draft.past, strict=True)
+        ]
+        at = torch.from_numpy(drawn.at)
+        items = torch.cat([part.items.flatten() for part in parts])[at.clamp(min=0)]
+        days = np.where(drawn.newest >= 0, seen - log.time[drawn.newest], 0) / DAY if log.clock == "time" else np.zeros(len(seen))
+        gaps = torch.from_numpy(np.log1p(np.maximum(days, 0)).astype(np.float32))
+        return Windows(parts, at, torch.where(at >= 0, items, 0), gaps)
+
+    def _read(self, events: Array, mask: Array, seen: Array, items: Tensor, gatherer: Gatherer) -> Past:
+        """Events (n, L) of the narrowed log, as seen from (n, 1) moments."""
+        log = self.stock.narrowed
+        assert log is not None
+        behaviour = np.where(mask, log.behaviour[events].astype(np.int32) + FIRST, 0) + self.plan.books[BEHAVIOUR].offset
+        gaps = np.zeros(mask.shape, np.float32)
         if log.clock == "time":
-            days = (moment.time[draft.rows][:, None] - log.time[draft.events]) / 86_400_000_000
-            gaps = np.where(draft.mask, np.log1p(np.maximum(days, 0)), 0).astype(np.float32)
-        items = found[ITEM][draft.past].view(draft.mask.shape)
-        return Past(items, gatherer.add(behaviour.astype(np.int32)), torch.from_numpy(gaps), torch.from_numpy(draft.mask))
+            gaps = np.where(mask, np.log1p(np.maximum((seen - log.time[events]) / DAY, 0)), 0).astype(np.float32)
+        return Past(items.view(mask.shape), gatherer.add(behaviour.astype(np.int32)), torch.from_numpy(gaps), torch.from_numpy(mask))
+
+
+@dataclass
+class Draws:
+    """Which events the windows of a table's rows hold."""
+
+    parts: list[tuple[Array, Array]]  # ((W, L) positions in the narrowed log, (W, L) which are events), those of about one length together
+    at: Array  # (B,) each row's newest event among the events of all parts, flat; -1 without events
+    newest: Array  # (B,) its position in the narrowed log; -1
+
+    @classmethod
+    def of(cls, start: Array, stop: Array, window: Array, end: Array) -> "Draws":
+        """Windows (W,) from `start` up to `stop`; each row (B,) stands in `window` and its past ends at `end`."""
+        length = np.maximum(stop - start, 1)
+        bucket = np.ceil(np.log2(length)).astype(np.int64)
+        parts, first, wide, place = [], np.zeros(len(length), np.int64), np.ones(len(length), np.int64), 0
+        for each in np.unique(bucket):
+            mine = np.flatnonzero(bucket == each)
+            longest = int(length[mine].max())
+            at = stop[mine][:, None] - np.arange(longest, 0, -1)
+            mask = at >= start[mine][:, None]
+            parts.append((np.where(mask, at, 0), mask))
+            first[mine], wide[mine] = place + np.arange(len(mine)) * longest, longest
+            place += len(mine) * longest
+        known = end > start[window]
+        return cls(parts, np.where(known, first[window] + wide[window] - 1 - (stop[window] - end), -1), np.where(known, end - 1, -1))
 
 
 class Draft:
@@ -279,9 +344,9 @@ class Draft:
     ) -> None:
         self.table, self.plan, self.rows = table, plan, rows
         self.entities, self.labels, self.choices, self.places = entities, labels, choices, places
-        self.past: slice | None = None
-        self.events: Array | None = None
-        self.mask: Array | None = None
+        self.past: list[slice] = []
+        self.events: list[tuple[Array, Array]] = []
+        self.windows: Draws | None = None
 
 
 def _whole(layout: Layout, own: Values) -> bool:

@@ -6,18 +6,21 @@ from itertools import pairwise
 
 import numpy as np
 import polars as pl
+import torch
 
-from banyan.features import pairs, word_pairs
+from banyan.features import collaborative, pairs, word_pairs
 from banyan.features.columns import DAY, Values
 from banyan.features.pairs import Pasts
 from banyan.features.plan import Plan
 from banyan.features.statistics import Snapshots
 from banyan.store.entities import newest
 from banyan.store.shop import EntityFrame, EventLog
-from banyan.types import Array
+from banyan.types import Array, Side
 
 USER, ITEM = "user", "item"
 CHUNK = 4096  # pasts looked at together
+SCORED = 512  # pasts whose scores of all items are looked at together
+SIGNAL = "signal:"  # begins the name of a signal's figure
 CELLS = 32_000_000  # most figures of pairs held at once
 
 
@@ -45,6 +48,7 @@ class Stock:
     ids: dict[str, Array]  # entity -> (rows,) text; ids[r - 1] is row r's
     log: EventLog | None = None
     snapshots: Snapshots | None = None
+    signals: collaborative.Fitted | None = None
     length: int = 50  # L
     pair_last: int = 1000
     narrowed: EventLog | None = None  # the log of the behaviours that histories hold
@@ -104,6 +108,14 @@ class Stock:
             return (moment.end[owner] - 1 - at).astype(np.float32)
         return np.zeros(len(at), np.float32)
 
+    def had(self, moment: Moment, behaviours: Sequence[str]) -> tuple[Array, Array]:
+        """((m,) places of the moments, (m,) item row numbers) of what each past holds by one of the behaviours, as far back as the log goes."""
+        assert self.log is not None
+        at, owner = pairs.spans(self.log.start[moment.user], moment.end)
+        mine = np.isin(self.log.behaviour[at], [self.log.behaviours.index(b) for b in behaviours]) & (at != moment.exclude[owner])
+        item = self.codes()[0][0][self.log.item[at[mine]]]
+        return owner[mine][item > 0], item[item > 0]
+
     def pair(self, moment: Moment, item: Array) -> Array:
         """(n, P) float32: what each row's user's past says of its item, then popularity of the item and activity of the user, then zeros for words."""
         group, inverse = _groups(moment)
@@ -116,6 +128,7 @@ class Stock:
             pasts = self.pasts(group.take(np.arange(i * CHUNK, min((i + 1) * CHUNK, len(group.user)))), self.pair_last)
             figures = pairs.user_item(pasts, inverse[rows] - i * CHUNK, item[rows], codes, sizes, len(self.plan.behaviours))
             found[rows, : figures.shape[1]] = figures
+        self._pair_signals(group, inverse, item, found)
         width = len(self.plan.pair_keys) * len(self.plan.behaviours) * len(pairs.FIGURES)
         if self.snapshots is not None:
             snapshot = self.snapshots.snapshot(moment.time)
@@ -137,18 +150,57 @@ class Stock:
         offsets, ids = self.entities[entity].bags[text]
         return offsets, ids, self.plan.entities[entity].texts[text][0]
 
-    def side(self, moment: Moment, items: Array) -> Array:
-        """(B, K, F) float32: pair features and popularity of every row with every one of K items."""
+    def side(self, moment: Moment, items: Array) -> Side:
+        """Pair features, popularity and signals of every row with every one of K items (B, K, F); what is mostly 0 stands where it is not."""
         codes, sizes = self.codes()
         pasts = self.pasts(moment, self.pair_last)
-        behaviours = len(self.plan.behaviours)
-        found = np.zeros((len(moment.user), len(items), len(self.plan.side)), np.float32)
-        width = behaviours * len(pairs.FIGURES)
-        for i, (code, size) in enumerate(zip(codes, sizes, strict=True)):
-            _spread(pairs.touched(pasts, code[pasts.item], size, behaviours), code[items], found[:, :, i * width : (i + 1) * width])
+        width = len(self.plan.behaviours) * len(pairs.FIGURES)
+        keys = len(self.plan.pair_keys)
+        last = len(self.plan.side) - len(self.plan.signals)
+        whole = np.arange(min(width, last), last)  # of the id alone there is little: the other keys are shared by many items
+        dense = np.zeros((len(moment.user), len(items), len(whole)), np.float32)
+        pieces: list[tuple[int, Array, Array]] = []
+        for i, (code, size) in enumerate(zip(codes[:keys], sizes[:keys], strict=True)):
+            touched = pairs.touched(pasts, code[pasts.item], size, len(self.plan.behaviours))
+            if i == 0:
+                pieces += _pieces(touched, code[items], len(items))
+            else:
+                _spread(touched, code[items], dense[:, :, (i - 1) * width : i * width])
         if self.snapshots is not None:
-            found[:, :, len(codes) * width :] = self._popularity(self.snapshots, moment, codes[0][items])
-        return found
+            dense[:, :, max(keys - 1, 0) * width :] = self._popularity(self.snapshots, moment, codes[0][items])
+        columns = whole.tolist()
+        for figure, scores in enumerate(self._signals(moment, pasts, items), last):
+            if isinstance(scores, np.ndarray):
+                columns.append(figure)
+                dense = np.concatenate([dense, scores[..., None]], 2) if dense.shape[2] else scores[..., None]
+            else:
+                row = np.repeat(np.arange(scores.shape[0]), np.diff(scores.indptr))
+                pieces.append((figure, row * len(items) + scores.indices, scores.data))
+        made = [(figure, torch.from_numpy(places), torch.from_numpy(np.ascontiguousarray(values))) for figure, places, values in pieces]
+        return Side((*dense.shape[:2], len(self.plan.side)), columns, torch.from_numpy(np.ascontiguousarray(dense)), made)
+
+    def _pair_signals(self, group: Moment, inverse: Array, item: Array, out: Array) -> None:
+        """Write what the signals say of each row's item into their columns of `out` (n, P); `inverse` (n,) is each row's place in `group`."""
+        columns = [i for i, name in enumerate(self.plan.pair) if name.startswith(SIGNAL)]
+        if not columns:
+            return
+        order = np.argsort(inverse, kind="stable")
+        edges = np.searchsorted(inverse[order], np.arange(0, len(group.user) + SCORED, SCORED))
+        for i, (a, b) in enumerate(pairwise(edges)):
+            rows, first = order[a:b], i * SCORED
+            moment = group.take(np.arange(first, min(first + SCORED, len(group.user))))
+            wanted, back = np.unique(item[rows], return_inverse=True)
+            for column, scores in zip(columns, self._signals(moment, self.pasts(moment, self.pair_last), wanted), strict=True):
+                out[rows, column] = np.asarray(scores[inverse[rows] - first, back.reshape(-1)]).reshape(-1)
+
+    def _signals(self, moment: Moment, pasts: Pasts, items: Array) -> list[collaborative.Scores]:
+        """(B, K) scores of each signal."""
+        if self.signals is None:
+            return []
+        assert self.log is not None
+        codes, _ = self.codes()
+        found = self.signals.scores(self.log, codes[0], pasts, moment.user, moment.time, moment.fitted)
+        return [collaborative.of_items(each, codes[0][items]) for each in found]
 
     def weighed(self, moment: Moment, items: Array, weights: Array) -> Array:
         """(B, K) float32: `side(moment, items) @ weights` (F,) without the F figures of every pair: most of them are 0."""
@@ -157,11 +209,14 @@ class Stock:
         behaviours = len(self.plan.behaviours)
         width = behaviours * len(pairs.FIGURES)
         found = np.zeros((len(moment.user), len(items)), np.float32)
-        for i, (code, size) in enumerate(zip(codes, sizes, strict=True)):
+        keys = len(self.plan.pair_keys)
+        for i, (code, size) in enumerate(zip(codes[:keys], sizes[:keys], strict=True)):
             touched = pairs.touched(pasts, code[pasts.item], size, behaviours)
             _added(touched, touched.figures @ weights[i * width : (i + 1) * width], code[items], found)
         if self.snapshots is not None:
-            self._add_popularity(self.snapshots, moment, codes[0][items], weights[len(codes) * width :], found)
+            self._add_popularity(self.snapshots, moment, codes[0][items], weights[keys * width : len(weights) - len(self.plan.signals)], found)
+        for scores, weight in zip(self._signals(moment, pasts, items), weights[len(weights) - len(self.plan.signals) :], strict=True):
+            _plus(found, scores, float(weight))
         return found
 
     def _add_popularity(self, snapshots: Snapshots, moment: Moment, items: Array, weights: Array, out: Array) -> None:
@@ -181,6 +236,24 @@ class Stock:
         return np.asarray(snapshots.item(items[None, :], snapshot[:, None])[back])
 
 
+def _plus(out: Array, scores: collaborative.Scores, weight: float) -> None:
+    """Add weight times scores (B, K) to `out`."""
+    if isinstance(scores, np.ndarray):
+        out += weight * scores
+        return
+    out[np.repeat(np.arange(len(out)), np.diff(scores.indptr)), scores.indices] += weight * scores.data
+
+
+def _pieces(touched: pairs.Touched, codes: Array, count: int) -> list[tuple[int, Array, Array]]:
+    """(figure, row * K + candidate, value) of each figure, where a row touched a candidate."""
+    order = np.argsort(codes, kind="stable")
+    past, code = np.divmod(touched.key, touched.size)
+    first, last = (np.searchsorted(codes[order], code, side=side) for side in ("left", "right"))
+    at, owner = pairs.spans(first, last)  # versions of one item share a code
+    places = past[owner] * count + order[at]
+    return [(figure, places, touched.figures[owner, figure]) for figure in range(touched.figures.shape[1])]
+
+
 def _added(touched: pairs.Touched, scores: Array, codes: Array, out: Array) -> None:
     """Add each row's score (t,) of each code that it touched to `out` (rows, K), wherever that code stands among K codes."""
     distinct, back = np.unique(codes, return_inverse=True)
@@ -198,7 +271,7 @@ def _added(touched: pairs.Touched, scores: Array, codes: Array, out: Array) -> N
 
 def _groups(moment: Moment) -> tuple[Moment, Array]:
     """Rows of one user at one moment share a past: the distinct moments, and each row's."""
-    table = np.stack([moment.user.astype(np.int64), moment.end, moment.time, moment.exclude], 1)
+    table = np.stack([moment.user.astype(np.int64), moment.end, moment.time, moment.exclude, moment.fitted.astype(np.int64)], 1)
     order = np.lexsort(table.T)
     fresh = np.concatenate([[True], (np.diff(table[order], axis=0) != 0).any(1)]) if len(order) else np.zeros(0, bool)
     inverse = np.empty(len(order), np.int64)

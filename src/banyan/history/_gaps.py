@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-# Days, halfway between round numbers: a weekly rhythm must not flip between buckets by a rounding error.
-EDGES = (0.0005, 0.007, 0.04, 0.25, 0.6, 1.5, 2.5, 4.5, 6.5, 7.5, 13.5, 20.5, 27.5, 45.5, 90.5, 182.5, 364.5)
+# Days, off every grid of days, hours and seconds: a rhythm must not flip between buckets by a rounding error.
+EDGES = (0.0005, 0.007, 0.0401, 0.2601, 0.6001, *(days + 0.02001 for days in (1.5, 2.5, 4.5, 6.5, 7.5, 13.5, 20.5, 27.5, 45.5, 90.5, 182.5, 364.5)))
 
 
 def between(gaps: Float[Tensor, "B L"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B L"]:

@@ -156,8 +156,9 @@ class _Page:
         for family in settings.FAMILIES:
             if model.get(family) is not None:
                 wrong += self._part(("model", family), family, model[family])
-        for kind, part in _mapping(model.get("encoders")).items():
-            wrong += self._part(("model", "encoders", kind), "encoders", part)
+        for family in ("encoders", "signals"):
+            for kind, part in _mapping(model.get(family)).items():
+                wrong += self._part(("model", family, kind), family, part)
         return wrong
 
     def _part(self, path: yaml_lines.Path, family: str, value: Any) -> list[str]:

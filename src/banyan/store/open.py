@@ -14,28 +14,30 @@ from banyan.store.schema import Samples, Store, TaskSpec
 from banyan.store.shop import SampleTable, Shop
 
 
-def open_store(store: Store | str | Path, overrides: Sequence[str] = ()) -> Shop:
+def open_store(store: Store | str | Path, overrides: Sequence[str] = (), *, merged: bool = False) -> Shop:
     """Read a whole store. `store` is a Store or the path of a store.yaml; `overrides` as in `load` go with a path.
+
+    `merged`: what the split gives to validation trains too, for a last fit when everything is chosen.
 
     Raises ConfigError where the description does not fit the tables, DataError where a table breaks a rule.
     """
     if isinstance(store, Store):
         if overrides:
             raise ConfigError("Settings such as model.sharing=ple go with the path of a store.yaml; change a Store in Python itself.")
-        return _opened(store)
+        return _opened(store, merged)
     described = load(store, overrides)
     try:
-        return _opened(described)
+        return _opened(described, merged)
     except (ConfigError, DataError) as error:
         raise type(error)(located(store, overrides, str(error))) from error
 
 
-def _opened(store: Store) -> Shop:
+def _opened(store: Store, merged: bool) -> Shop:
     notes: list[str] = []
     hidden = hidden_features(store)
     entities = read_entities(store, notes)
     log = read_events(store, entities, notes) if store.events else None
-    tables, log, scenarios, cut = read_samples(store, entities, log, notes)
+    tables, log, scenarios, cut = read_samples(store, entities, log, notes, merged)
     for name, task in store.tasks.items():
         task_labels(name, task, tables[task.samples])
     notes += [f"entities.{name}: several rows an id; the history of a row, and its counts by category, compare the states that held at each time."

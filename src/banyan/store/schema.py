@@ -199,6 +199,7 @@ class Samples(BaseModel):
     # next_item
     behaviours: Names | None = None
     most: int | None = Field(default=None, ge=1)  # at most so many rows a user, the newest
+    sequences: bool = False  # a user's rows train together, from one reading of the history: every position of it is a row
     # counts
     of: str | None = None  # counts: the behaviour counted; attributes: the entity
     by: Names | None = None  # counts: the columns that make a key
@@ -219,6 +220,8 @@ class Samples(BaseModel):
         for key in needs.get(self.recipe or "", ()):
             if not getattr(self, key):
                 raise ValueError(f"the recipe {self.recipe} needs `{key}`")
+        if self.sequences and self.recipe != "next_item":
+            raise ValueError("`sequences` belongs to the recipe next_item, whose rows are the positions of a user's events")
         if self.recipe == "outcomes" and not (self.within or self.window):
             raise ValueError("the recipe outcomes needs `within`, such as 7d")
         return self
@@ -300,6 +303,9 @@ class ModelSpec(_Strict):
     pair_last: int = Field(default=1000, ge=1)  # newest events of a user that pairs look at
     snapshot: Span = "7d"  # boundaries at which statistics over many users are refreshed
     statistics: bool = True
+    signals: dict[Name, str | dict[str, Any]] = Field(default_factory=dict)  # what everybody did, as side scores of rankings: name -> part
+    signal_pairs: bool = True  # whether signals are pair features of rows with an item, too
+    signal_fits: int = Field(default=4, ge=1)  # with a clock: how often over the training events signals are fitted
 
     @model_validator(mode="after")
     def _parts(self) -> "ModelSpec":
@@ -309,6 +315,11 @@ class ModelSpec(_Strict):
                     parts.check(family, value)
                 except ConfigError as error:
                     raise ValueError(str(error)) from error
+        for name, value in self.signals.items():
+            try:
+                parts.check("signals", value)
+            except ConfigError as error:
+                raise ValueError(f"signals.{name}: {error}") from error
         for kind, value in self.encoders.items():
             if kind not in typing.get_args(FeatureKind):
                 raise ValueError(f"encoders: {kind!r} is no kind of feature; kinds: {', '.join(typing.get_args(FeatureKind))}")
@@ -341,6 +352,7 @@ class Training(_Strict):
     weights: Literal["constant", "linear", "progress"] = "constant"  # task weights over time
     final_weights: dict[str, float] = Field(default_factory=dict)  # linear: each task's weight at the end
     threads: int | None = Field(default=None, ge=1)
+    refit: bool = False  # when all is chosen: once more, on training and validation rows together, for the epochs that were best
 
     def most(self, tables: Iterable[str]) -> dict[str, float]:
         """Samples table -> most readings of it while the largest is read once."""

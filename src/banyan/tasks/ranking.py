@@ -14,7 +14,7 @@ from banyan.parts import Natural, Positive, Share, Size
 from banyan.tasks import Task
 from banyan.tasks._figures import rows
 from banyan.tasks._head import head, seen_mean
-from banyan.types import Array, Candidates, Target
+from banyan.types import Array, Candidates, Side, Target
 
 SWIFT = 10.0  # how much faster than other parameters the weights of side scores move
 
@@ -30,6 +30,7 @@ class Ranking(Task):
     `query` and `items` give the vectors for an index: their products are the scores before the side scores.
     `sampling` and `negatives` are read by who draws the candidates: `in_batch` takes the other rows' items, `uniform` and `popularity` add `negatives`
     items for the whole batch, `full` takes the catalogue. `normalise` scores by cosine; `temperature` is then .1 unless given, else 1.
+    `leave_out`: behaviours whose items, where a row's past holds them, are no answer: they stand last when targets are ranked, and are not recommended.
     `hidden` > 0 adds a layer of so many ReLU units beside the linear weights of the side scores. `best` is NDCG at 10 (or the first of `at`).
     """
 
@@ -48,12 +49,13 @@ class Ranking(Task):
         normalise: bool = False,
         temperature: Positive | None = None,
         hidden: Natural = 0,
+        leave_out: tuple[str, ...] = (),
         at: Annotated[tuple[Size, ...], Field(min_length=1)] = (10, 20),
     ) -> None:
         super().__init__(width, target)
         self.sampling, self.negatives = sampling, negatives
         self.normalise, self.temperature = normalise, temperature or (0.1 if normalise else 1.0)
-        self.at = at
+        self.at, self.leave_out = at, leave_out
         self.best = f"ndcg@{10 if 10 in at else at[0]}"
         self.head = head(width, tower, [0.0] * width, dropout)
         self.side = _Side(target.side, hidden) if target.side else None
@@ -76,7 +78,7 @@ class Ranking(Task):
             raise TypeError("A ranking needs candidates.")
         raw = self.query(views) @ self.items(candidates.vectors).T
         if candidates.side is not None:
-            raw = raw + self._weighed(candidates.side)
+            raw = self._weighed(raw, candidates.side)
         return raw - candidates.log_q if self.training else raw
 
     @property
@@ -84,10 +86,10 @@ class Ranking(Task):
         """(F,) weights of the side scores where those alone decide; None where a layer stands beside them, or there are none."""
         return self.side.weights if self.side is not None and self.side.bend is None else None
 
-    def _weighed(self, side: Float[Tensor, "B K F"]) -> Tensor:
+    def _weighed(self, raw: Tensor, side: Float[Tensor, "B K F"] | Side) -> Tensor:
         if self.side is None or side.shape[2] != self.target.side:
             raise TypeError(f"Candidates bring {side.shape[2]} side scores each; the ranking was built for {self.target.side} (`Target.side`).")
-        weighed: Tensor = self.side(side)
+        weighed: Tensor = self.side(raw, side)
         return weighed
 
     def predict(self, raw: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
@@ -115,7 +117,7 @@ class Ranking(Task):
 
 
 class _Side(nn.Module):
-    """(B, K, F) -> (B, K): linear weights that start at 0, and a small layer beside them.
+    """(B, K) and (B, K, F) -> (B, K): linear weights that start at 0, and a small layer beside them.
 
     The weights are `SWIFT` times their parameters: Adam moves every parameter at one pace, and a score that repeats an item a user came back for
     wants weights far from 0 within the first hundred steps.
@@ -131,6 +133,9 @@ class _Side(nn.Module):
         """What a unit of each side score adds to a score."""
         return SWIFT * self.weight
 
-    def forward(self, side: Float[Tensor, "B K F"]) -> Float[Tensor, "B K"]:
-        straight = side @ self.weights
-        return straight if self.bend is None else straight + self.bend(side)[..., 0]
+    def forward(self, raw: Float[Tensor, "B K"], side: Float[Tensor, "B K F"] | Side) -> Float[Tensor, "B K"]:
+        straight = raw + side @ self.weights if isinstance(side, Tensor) else side.added(raw, self.weights)
+        if self.bend is None:
+            return straight
+        bent: Tensor = self.bend(side if isinstance(side, Tensor) else side.whole())
+        return straight + bent[..., 0]

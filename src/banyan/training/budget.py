@@ -43,3 +43,13 @@ def training_rows(feeder: Feeder, tasks: Mapping[str, TaskSpec]) -> dict[str, Ar
             raise BanyanError(f"samples.{name}: no training row has a label of {mine}; look at `banyan check`.")
         found[name] = rows
     return found
+
+
+def together(feeder: Feeder, rows: Mapping[str, Array]) -> dict[str, Array]:
+    """Table -> the users of its rows, for tables whose rows train by whole sequences."""
+    found = {}
+    for name, each in rows.items():
+        moment = feeder.data.tables[name].moment
+        if feeder.plan.tables[name].sequences and moment is not None:
+            found[name] = moment.user[each]
+    return found

@@ -23,7 +23,7 @@ from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.store.schema import TaskSpec, Training
 from banyan.training import dense
-from banyan.training.budget import Budget, budget, training_rows
+from banyan.training.budget import Budget, budget, together, training_rows
 from banyan.training.interrupt import Interrupt
 from banyan.training.journal import Entry, Journal, Means
 from banyan.training.optim import LazyAdam
@@ -79,6 +79,7 @@ class Fit:
         *,
         evaluate: Callable[[Network], Figures] | None = None,
         given: Budget | None = None,
+        last: int | None = None,
         folder: Path | None = None,
         watch: Watch | None = None,
         checkpoint_seconds: float = 60.0,
@@ -87,6 +88,7 @@ class Fit:
         log_every: int = LOG_EVERY,
     ) -> None:
         """`folder`: where checkpoints and `history.jsonl` go; a run found there is resumed. `given`: shares and steps of another run.
+        `last`: epochs after which to stop, all unless given; the rate moves as if all were to come.
 
         `depth`: steps assembled ahead by a thread, 0 for none. `log_every`: steps between lines of the history.
         """
@@ -95,6 +97,7 @@ class Fit:
         self.device, self.checkpoint_seconds = torch.device(device), checkpoint_seconds
         self.budget = given or budget(feeder, tasks, options)
         self.total = self.budget.steps * options.epochs
+        self.end = self.budget.steps * min(last or options.epochs, options.epochs)
         self.balancer: Balancer = parts.build("balancing", balancing, network.sizes.views).to(device)
         self.dense = [p for p in network.parameters() if p.requires_grad]
         self.optimiser = dense.adamw(self.dense, list(self.balancer.parameters()), options.lr, options.weight_decay)
@@ -102,7 +105,7 @@ class Fit:
         rows = training_rows(feeder, tasks)
         batch = max(round(sum(self.budget.shares[name] for name in rows)), 1)
         mix = TableMix({name: len(r) for name, r in rows.items()}, batch, options.mix, options.most(rows))
-        self.picker = Picker(rows, mix, options.seed)
+        self.picker = Picker(rows, mix, options.seed, together(feeder, rows))
         final = {t: w for t, w in options.final_weights.items() if t in tasks}
         self.weights = TaskWeights({t: s.weight for t, s in tasks.items()}, over_time=options.weights, final=final)
         self.names = [f"{name}/{stage}" if stage else name for name in network.views for stage in tasks[name].stages or [""]]
@@ -154,7 +157,7 @@ class Fit:
 
     def _steps(self) -> None:
         saved, wait = time.perf_counter(), self.checkpoint_seconds
-        with Interrupt() as interrupt, closing(ahead(self.picker, self._make, self.record.steps, self.total, self.depth)) as steps:
+        with Interrupt() as interrupt, closing(ahead(self.picker, self._make, self.record.steps, self.end, self.depth)) as steps:
             for dealt in steps:
                 self._step(dealt)
                 if (self.record.steps % self.budget.steps == 0 or self._late()) and self._end_epoch():
@@ -278,8 +281,8 @@ class Fit:
         """Why the run is over, or nothing."""
         if self.record.stale >= self.options.patience:
             return f"early, no better validation score for {self.options.patience} epochs"
-        if self.record.steps >= self.total:
-            return f"after {self.options.epochs} epochs"
+        if self.record.steps >= self.end:
+            return f"after {self.end // self.budget.steps} epochs"
         return f"after {self.options.seconds:g} seconds" if self.options.seconds is not None and self._late() else ""
 
     def _signed(self, task: str, figures: Mapping[str, float]) -> float:

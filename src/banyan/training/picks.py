@@ -16,9 +16,13 @@ from banyan.types import Array, Step
 class Picker:
     """Deals the rows of several tables. Every table is dealt from its own seeded permutation, pass after pass."""
 
-    def __init__(self, rows: Mapping[str, Array], mix: TableMix, seed: int) -> None:
-        """`rows`: table -> the rows that train. `mix` says how many of each a step reads."""
+    def __init__(self, rows: Mapping[str, Array], mix: TableMix, seed: int, groups: Mapping[str, Array] | None = None) -> None:
+        """`rows`: table -> the rows that train. `mix` says how many of each a step reads.
+
+        `groups`: table -> a number for each of its rows; rows of one number are dealt one after the other, in their order.
+        """
         self.rows, self.mix, self.seed = dict(rows), mix, seed
+        self.groups = {name: np.unique(each, return_inverse=True)[1].reshape(-1) for name, each in (groups or {}).items()}
         self.dealt = dict.fromkeys(self.rows, 0)  # rows dealt so far, over all passes
         self._order: dict[str, tuple[int, Array]] = {}
 
@@ -40,8 +44,14 @@ class Picker:
     def _permutation(self, name: str, number: int) -> Array:
         if self._order.get(name, (-1,))[0] != number:
             rng = np.random.default_rng([self.seed, zlib.crc32(name.encode()), number])
-            self._order[name] = (number, rng.permutation(len(self.rows[name])))
+            self._order[name] = (number, self._shuffled(name, rng))
         return self._order[name][1]
+
+    def _shuffled(self, name: str, rng: np.random.Generator) -> Array:
+        if name not in self.groups:
+            return rng.permutation(len(self.rows[name]))
+        group = self.groups[name]
+        return np.argsort(rng.permutation(int(group.max()) + 1)[group], kind="stable")
 
     def state(self) -> dict[str, Any]:
         """Cursors; the permutation of a pass follows from the seed, the table's name and the number of the pass."""

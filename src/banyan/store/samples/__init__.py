@@ -11,26 +11,29 @@ from banyan.store.schema import Store
 from banyan.store.sections import section
 from banyan.store.shop import EntityFrame, EventLog, SampleTable
 from banyan.store.split import Cut, cut, how, of, parts_of_ids, split
-from banyan.types import TRAIN, VALID, Array
+from banyan.types import TEST, TRAIN, VALID, Array
 
 RECIPES: dict[str, Callable[..., Raw]] = {"outcomes": outcomes.make, "next_item": next_item.make, "counts": counts.make, "attributes": attributes.make}
 _LATEST = np.iinfo(np.int64).max
 
 
 def read_samples(
-    store: Store, entities: dict[str, EntityFrame], log: EventLog | None, notes: list[str]
+    store: Store, entities: dict[str, EntityFrame], log: EventLog | None, notes: list[str], merged: bool = False
 ) -> tuple[dict[str, SampleTable], EventLog | None, tuple[str, ...], Cut | None]:
     """(tables, log, scenarios, cut). `entities` grow by ids that only a table knows, `notes` by what was dropped.
 
     The log comes back with the scenarios of all tables, and without the events that are set aside: those of cold items, and without a
-    clock the labelled events of rows that do not train. Raises ConfigError and DataError.
+    clock the labelled events of rows that do not train. With `merged` the rows of validation train too. Raises ConfigError and DataError.
     """
     scenarios = list(log.scenarios) if log else [""]
     raws = _raws(store, entities, log, scenarios)
     for raw in raws.values():
         notes.extend(raw.notes)
     where = cut(store, log, raws)
+    where = (where[1], where[1]) if merged and where is not None else where
     split_ = {name: split(name, raw, how(store, name), where, entities) for name, raw in raws.items()}
+    if merged:
+        split_ = {name: (np.where(part == VALID, TRAIN, part).astype(np.int8), dropped) for name, (part, dropped) in split_.items()}
     if log is not None:
         _grow(log, entities["user"])
         log.scenarios = tuple(scenarios)
@@ -40,7 +43,7 @@ def read_samples(
         if raw.delays and log is not None:
             tables[name].labels, tables[name].maturity, told = maturity.settled(name, raw, tables[name].part, where[0] if where else int(log.time.max()) + 1)
             notes.extend(told)
-    notes.extend(_said(tables))
+    notes.extend(_said(tables, merged))
     return tables, log, tuple(scenarios), where
 
 
@@ -110,8 +113,9 @@ def _end(raw: Raw, part: Array, log: EventLog | None, entities: dict[str, Entity
     return np.where(user > 0, log.before(user, time), -1)
 
 
-def _said(tables: dict[str, SampleTable]) -> list[str]:
+def _said(tables: dict[str, SampleTable], merged: bool) -> list[str]:
     """What the splits lost."""
     said = [f"samples.{name}: {count} of {len(t)} rows are in no part ({reason})." for name, t in tables.items() for reason, count in t.dropped.items()]
-    empty = [(name, word) for name, t in tables.items() for word, code in (("validation", VALID), ("test", 2)) if not (t.part == code).any()]
+    wanted = (("test", TEST),) if merged else (("validation", VALID), ("test", TEST))
+    empty = [(name, word) for name, t in tables.items() for word, code in wanted if not (t.part == code).any()]
     return said + [f"samples.{name}: no row is left for {word}; nothing can be said there." for name, word in empty]

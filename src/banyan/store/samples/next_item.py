@@ -7,6 +7,7 @@ Without a clock every event of a user with at least two is a row in turn (leave 
 import numpy as np
 import polars as pl
 
+from banyan.errors import ConfigError
 from banyan.store.samples.behaviours import codes, of_behaviours, require_log
 from banyan.store.samples.pairtimes import pair_key
 from banyan.store.samples.raw import Raw
@@ -18,6 +19,8 @@ from banyan.types import Array
 
 def make(name: str, samples: Samples, store: Store, entities: dict[str, EntityFrame], log: EventLog | None) -> Raw:
     """Rows of one entity, `user`, with the target items; at most `most` rows a user, the newest. Raises ConfigError for an unknown behaviour."""
+    if samples.sequences and log is not None and log.clock == "none":
+        raise ConfigError(f"samples.{name}: `sequences` reads a user's events in their order, and the events have neither time nor order. Leave it out.")
     log = one_row_an_item(require_log(name, "next_item", log), entities["item"])
     position = of_behaviours(log, codes(name, "behaviours", samples.behaviours, log))
     user, time = log.user[position], log.time[position]

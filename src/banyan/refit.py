@@ -1,0 +1,31 @@
+"""The last fit: when a run on training rows has chosen everything, the same model once more on training and validation rows together."""
+
+from pathlib import Path
+
+import torch
+
+from banyan.features.build import Data, build, task_options
+from banyan.features.columns import Texts
+from banyan.features.step import Feeder
+from banyan.model import Network
+from banyan.store.open import open_store
+from banyan.store.schema import Store
+from banyan.training.loop import Fit, Record, Watch
+
+
+def refit(
+    store: Store, chosen: Network, record: Record, texts: Texts, *, folder: Path | None = None, watch: Watch | None = None, device: torch.device | str = "cpu"
+) -> tuple[Data, Network]:
+    """(everything read anew with validation among training, the network fitted to it for the epochs that `record` found best).
+
+    The rate moves as it did in the run that chose. Maps of answers (`calibration`) are those of `chosen`: no row is left to fit others on.
+    """
+    data = build(open_store(store, merged=True), texts)
+    feeder = Feeder(data, {task: task_options(store, task) for task in store.tasks}, store.model.id_dropout)
+    torch.manual_seed(store.training.seed)
+    network = Network(data.plan, store.model, store.tasks)
+    Fit(
+        network, feeder, store.tasks, store.training, store.model.balancing, last=record.best_epoch + 1, folder=folder, watch=watch, device=device
+    ).run()  # fmt: skip
+    network.calibration = dict(chosen.calibration)
+    return data, network

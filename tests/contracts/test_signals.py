@@ -1,0 +1,97 @@
+"""What every signal promises: finite scores of the past alone, an own contribution that is taken out exactly, the same after a bundle."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from banyan import parts
+from banyan.signals import Flat, Own, Signal, World
+from banyan.types import Array
+
+ITEMS, USERS = 30, 40
+NAMES = parts.names("signals")
+NEEDED: dict[str, dict[str, Any]] = {"rate": {"of": "buy", "per": "view"}}  # options without a default
+
+
+def flat(seed: int, users: int = USERS) -> Flat:
+    rng = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(users), rng.integers(2, 9, users))
+    return Flat(users, owner, rng.integers(1, ITEMS, len(owner)), rng.integers(0, 2, len(owner)))
+
+
+def without(events: Flat, user: int) -> Flat:
+    return events.only(events.owner != user)
+
+
+def made(name: str, events: Flat, ordered: bool = True, **options: object) -> Signal:
+    signal: Signal = parts.build("signals", {"part": name, **NEEDED.get(name, {}), **options}, World(ITEMS, ("view", "buy"), ordered))
+    signal.fit(events)
+    return signal
+
+
+def dense(scores: sparse.csr_array | Array) -> Array:
+    return scores if isinstance(scores, np.ndarray) else scores.toarray()
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("name", [name for name in NAMES if parts.find("signals", name).apart])
+def test_a_row_reads_what_the_others_did_and_nothing_of_its_own(name: str, ordered: bool) -> None:
+    """Taking a user out of the fit is the same as never having seen that user."""
+    events = flat(0)
+    user = int(np.argmax(np.bincount(events.owner)))
+    mine = events.only(events.owner == user)
+    past = Flat(1, np.zeros(len(mine.item) - 1, np.int64), mine.item[:-1], mine.behaviour[:-1])
+    own = Own(Flat(1, np.zeros(len(mine.item), np.int64), mine.item, mine.behaviour), np.zeros(1, np.int64))
+    signal, other = made(name, events, ordered), made(name, without(events, user), ordered)
+    if hasattr(other, "often"):
+        other.often = signal.often  # how often items occur stays as it was: only what stood together is taken out
+        other.fit_pairs(without(events, user))
+    left, right = dense(signal.scores(past, own)), dense(other.scores(past))
+    assert np.abs(left).max() > 0
+    assert np.allclose(left, right, atol=2e-4)
+    assert not np.allclose(dense(signal.scores(past)), right, atol=2e-4)  # and it is not nothing that is taken out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_taken_from_a_row_that_was_not_fitted(name: str) -> None:
+    signal, pasts = made(name, flat(0)), flat(1, 5)
+    nobody = Own(flat(2, 1), np.full(5, -1))
+    assert np.allclose(dense(signal.scores(pasts, nobody)), dense(signal.scores(pasts)), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_do_not_see_each_other(name: str) -> None:
+    signal, pasts = made(name, flat(0)), flat(1, 6)
+    whole = dense(signal.scores(pasts))
+    one = pasts.only(pasts.owner == 3)
+    alone = dense(signal.scores(Flat(1, np.zeros(len(one.item), np.int64), one.item, one.behaviour)))
+    assert np.isfinite(whole).all()
+    assert np.allclose(whole[3], alone[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_past_without_events_and_a_fit_without_events_score_nothing(name: str) -> None:
+    nothing = Flat(2, np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    for signal in (made(name, flat(0)), made(name, nothing)):
+        found = dense(signal.scores(nothing))
+        assert found.shape == (2, ITEMS)
+        assert not found.any()
+    assert np.isfinite(dense(made(name, nothing).scores(flat(1, 3)))).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bundle_answers_as_what_was_fitted(name: str) -> None:
+    signal, pasts = made(name, flat(0)), flat(1, 6)
+    again: Signal = parts.build("signals", {"part": name, **NEEDED.get(name, {})}, World(ITEMS, ("view", "buy"), True))
+    again.load(signal.arrays())
+    assert np.array_equal(dense(again.scores(pasts)), dense(signal.scores(pasts)))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "behaviours" in parts.options("signals", name)])
+def test_a_behaviour_of_weight_0_is_not_there(name: str) -> None:
+    events, pasts = flat(0), flat(1, 6)
+    one = made(name, events, behaviours={"buy": 1.0})
+    only = made(name, events.only(events.behaviour == 1))
+    assert np.allclose(dense(one.scores(pasts)), dense(only.scores(pasts.only(pasts.behaviour == 1))), atol=1e-5)
