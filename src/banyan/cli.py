@@ -287,6 +287,7 @@ def _list_sets() -> None:
     from banyan.store import datasets
 
     table = Table("set", "what it is", "files", "from", "terms")
+    table.columns[0].min_width = max(map(len, datasets.names()))  # a name that is cut short cannot be typed
     for each in datasets.names():
         chosen = datasets.find(each)
         table.add_row(each, f"{chosen.title}: {chosen.size}", chosen.needs, chosen.url, chosen.licence)

@@ -97,6 +97,7 @@ def test_every_section_with_something_to_say_is_there(page: str) -> None:
         "Training losses",
         "Weights over time",
         "By scenario",
+        "Warm and cold",
         "Every metric",
         "Data",
         "Notes",

@@ -182,6 +182,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(each) for key, each in value._asdict().items()}
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -29,6 +29,7 @@ class Transformer(Causal):
         self.into = nn.Linear(width, inner)
         self.since = nn.Embedding(len(EDGES) + 1, inner)
         nn.init.normal_(self.since.weight, std=0.1 * inner**-0.5)
+        self.norm = nn.LayerNorm(inner)  # embeddings begin small: unscaled, what a block adds would drown the event itself
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(_Block(inner, heads, dropout) for _ in range(blocks))
         self.out = nn.Sequential(nn.LayerNorm(inner), nn.Linear(inner, width))
@@ -36,7 +37,7 @@ class Transformer(Causal):
 
     def _states(self, tokens: Tensor, gaps: Tensor, mask: Tensor, places: Tensor) -> Tensor:
         """(B, L, inner), padding behind."""
-        x: Tensor = self.dropout(moved(self.into(tokens) + self.since(buckets(between(gaps, mask))), places))
+        x: Tensor = self.dropout(moved(self.norm(self.into(tokens) + self.since(buckets(between(gaps, mask)))), places))
         for block in self.blocks:
             x = block(x)
         return x
