@@ -9,7 +9,7 @@ SECTIONS = {
     "The map": ["architecture"],
     "Describe": ["store", "samples", "check", "world", "datasets", "demo"],
     "Learn": ["features", "encoders", "signals", "history", "cross", "sharing", "tasks", "delayed", "model", "balancing", "training"],
-    "Judge": ["evaluation", "calibration", "bundle", "cli", "python", "benchmarks"],
+    "Judge": ["evaluation", "audit", "tune", "calibration", "bundle", "cli", "python", "benchmarks"],
 }
 
 

@@ -86,16 +86,16 @@ def test_an_own_copy_of_the_embeddings_is_moved_by_its_view_alone(shop: Shop, da
     """STEM: the shared copy hears every view, a view's own copy that view and no other; and each has something to hear."""
     network = made(shop, data, sharing="stem")
     views, width = network.sizes.views, network.width
-    assert network.copies == views + 1
-    assert network.embeddings.weight.shape == (data.plan.rows, network.copies * width)
+    assert network.sizes.copies == views + 1
+    assert network.embeddings.weight.shape == (data.plan.rows, network.sizes.copies * width)
     leaf = network.embeddings.leaf(everything.distinct)
     losses, present = network.losses(everything, network(everything, leaf))
     funnel = {view for names in network.views.values() if len(names) > 1 for view in names}
     for place, view in enumerate(present):
         (gradient,) = torch.autograd.grad(losses[place], leaf, retain_graph=True)
-        moved = gradient.view(len(leaf), network.copies, width).abs().sum((0, 2)) > 0
+        moved = gradient.view(len(leaf), network.sizes.copies, width).abs().sum((0, 2)) > 0
         own = {view} if view not in funnel else {v for v in funnel if v <= view}  # a product's later stage speaks of the earlier ones too
-        assert {c for c in range(network.copies) if moved[c]} == {0, *(v + 1 for v in own)}
+        assert {c for c in range(network.sizes.copies) if moved[c]} == {0, *(v + 1 for v in own)}
 
 
 def test_the_copies_are_saved_loaded_and_answered_exactly(shop: Shop, data: Data, feeder: Feeder, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_table_that_says_little_of_an_id_reads_it_and_does_not_move_it() -> No
 @pytest.mark.parametrize("reads", [True, False])
 def test_an_id_that_is_only_read_gets_no_gradient_from_the_table(reads: bool, shop: Shop, data: Data, feeder: Feeder) -> None:
     network = made(shop, data, history=None)
-    network.reads["shown"] = {"item"} if reads else set()
+    network.trunks[0].reads["shown"] = {"item"} if reads else set()
     step = feeder.step({"shown": data.tables["shown"].rows(0)[:24]})
     leaf = network.embeddings.leaf(step.distinct)
     network.losses(step, network(step, leaf))[0].sum().backward()
@@ -177,13 +177,14 @@ def test_an_id_that_is_only_read_gets_no_gradient_from_the_table(reads: bool, sh
 
 def test_products_reach_each_task_by_the_linear_path(shop: Shop, data: Data, feeder: Feeder) -> None:
     network = made(shop, data).eval()
-    assert network.wide is not None
-    assert network.meets is not None
+    trunk = network.trunks[0]
+    assert trunk.wide is not None
+    assert trunk.meets is not None
     step = feeder.step({"shown": data.tables["shown"].rows(0)[:24]})
     encoded = network.encode(step, network.embeddings.leaf(step.distinct))
-    batch, products = step.batches[0], network._slots(step.batches[0], encoded)["products"]
-    network.wide.weight.data[:, -products[0].numel() :] = 1.0
-    found = network.wide(batch, [0], products)
+    batch, products = step.batches[0], trunk._slots(step.batches[0], encoded[0])["products"]
+    trunk.wide.weight.data[:, -products[0].numel() :] = 1.0
+    found = trunk.wide(batch, [0], products)
     assert isinstance(found, torch.Tensor)
     assert torch.allclose(found[0], products.flatten(1).sum(1, keepdim=True).expand_as(found[0]), atol=1e-5)
     assert products.abs().sum() > 0
@@ -194,9 +195,10 @@ def test_ids_that_no_table_moves_are_not_read(shop: Shop, data: Data, feeder: Fe
     step = feeder.step({"shown": data.tables["shown"].rows(0)[:24]})
     answers = []
     for reads in ({"item"}, set()):
-        network.reads = dict.fromkeys(network.reads, reads)
+        trunk = network.trunks[0]
+        trunk.reads = dict.fromkeys(trunk.reads, reads)
         encoded = network.encode(step, network.embeddings.leaf(step.distinct))
-        answers.append(network.tokens(step.batches[0], encoded)[:, network.sizes.slots["item"]][:, 0])
+        answers.append(trunk.tokens(step.batches[0], encoded[0])[:, network.sizes.slots["item"]][:, 0])
     assert not answers[0].any()
     assert answers[1].any()
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from banyan.features.plan import Plan, TablePlan
-from banyan.model import _Meeting, _Newest
+from banyan.trunk import _Meeting, _Newest
 from banyan.types import Batch, Block, Past
 
 WIDTH = 4

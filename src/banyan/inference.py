@@ -46,7 +46,7 @@ def vectors(network: Network, feeder: Feeder, first: int = 1) -> Tensor:
         step, place = feeder.catalogue(ITEM, np.arange(start, min(start + BLOCK, count)))
         step, place = step.to(device_of(network)), place.to(device_of(network))
         encoded = network.encode(step, network.embeddings.leaf(step.distinct))
-        blocks.append(network.vectors(encoded.tokens[ITEM])[place])
+        blocks.append(network.vectors(encoded)[place])
     return torch.cat(blocks)
 
 

@@ -144,7 +144,7 @@ def test_a_loss_that_is_none_names_task_and_step_and_leaves_the_checkpoint(toy: 
 
 def test_a_gradient_that_is_none_moves_nothing(toy: Toy) -> None:
     run = shop.fit(toy, None, "fixed")
-    next(run.network.sharing.parameters()).register_hook(lambda gradient: gradient * math.inf)
+    next(run.network.trunks.parameters()).register_hook(lambda gradient: gradient * math.inf)
     before = weights(run)
     with pytest.raises(BanyanError, match=r"gradient of .*liked.* at step 1\. .*Nothing was kept"):
         run.run()

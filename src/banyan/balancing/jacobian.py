@@ -52,7 +52,9 @@ class Jacobian(Balancer):
         if aggregator is None:
             losses.sum().backward()  # type: ignore[no-untyped-call]
             return losses.new_ones(len(present))
-        jacobian = torch.stack([_flat(row, shared) for row in rows(losses, shared)])
+        each = list(rows(losses, shared))
+        here = [place for place, row in enumerate(each) if any(grad is not None for grad in row)]  # others read what is shared and do not move it
+        jacobian = torch.stack([_flat(row, shared) for row in each])
         pieces = torch.split(jacobian, [tensor.numel() for tensor in shared], dim=1)
         common = in_common(torch.stack([torch.linalg.vector_norm(piece, dim=1) for piece in pieces], 1)).tolist()
         for tensor, piece in [(tensor, piece) for tensor, piece, two in zip(shared, pieces, common, strict=True) if not two]:
@@ -61,7 +63,13 @@ class Jacobian(Balancer):
             return losses.new_ones(len(present))
         if not all(common):
             jacobian = torch.cat([piece for piece, two in zip(pieces, common, strict=True) if two], 1)
-        vector, weights = self._aggregated(aggregator, jacobian)
+        weights = losses.new_ones(len(present))
+        if len(here) < len(present):
+            aggregator = self._of(tuple(present[place] for place in here)) if len(here) > 1 else None
+        vector = jacobian.sum(0)
+        if aggregator is not None:
+            vector, some = self._aggregated(aggregator, jacobian[here])
+            weights[here] = some.to(weights)
         self._hand_out(vector, [tensor for tensor, two in zip(shared, common, strict=True) if two])
         return weights
 

@@ -65,6 +65,11 @@ def gain(judge: Task, question: Question, ours: Sequence[Array], theirs: Sequenc
     Each side holds one answer a seed (a baseline has one). A draw takes owners with replacement, the same for both sides, and seeds too, so that
     what is luck of a seed stands in the interval. The metric's sign is turned where less of it is better.
     """
+    return metrics.interval(*gains(judge, question, ours, theirs, draws=draws, seed=seed))
+
+
+def gains(judge: Task, question: Question, ours: Sequence[Array], theirs: Sequence[Array], *, draws: int = 200, seed: int = 0) -> tuple[float, list[float]]:
+    """(The gain, that of each bootstrap draw); see `gain`. No draws with fewer than 10 owners; nan without rows."""
     rng = np.random.default_rng([seed, 1])
 
     def difference(question: Question, places: Array, left: Array, right: Array) -> float:
@@ -72,12 +77,12 @@ def gain(judge: Task, question: Question, ours: Sequence[Array], theirs: Sequenc
         return float(a - b) if judge.rising else float(b - a)
 
     if not len(question):
-        return Interval(NAN, NAN, NAN)
+        return NAN, []
     question, both = _sorted(question, [*ours, *theirs])
     ours, theirs = both[: len(ours)], both[len(ours) :]
     value = difference(question, np.arange(len(question)), np.arange(len(ours)), np.arange(len(theirs)))
     drawn = [difference(each, places, _seeds(rng, len(ours)), _seeds(rng, len(theirs))) for places, each in _draws(question, draws, seed)]
-    return metrics.interval(value, drawn)
+    return value, drawn
 
 
 def _sorted(question: Question, answers: Sequence[Array]) -> tuple[Question, list[Array]]:

@@ -142,3 +142,18 @@ def _bars(name: str, colour: str, found: Sequence[tuple[str, metrics.Interval | 
     bars = {"type": "bar", "orientation": "h", "name": name, "x": value, "y": [html.escape(t) for t, _, _ in known], "error_x": error}
     faint = [1.0 if math.isfinite(g.low) and math.isfinite(g.high) else 0.3 for _, g, _ in known]  # no interval, so nothing is claimed
     return {**bars, "marker": {"color": colour, "opacity": faint}, "hovertemplate": "%{y}: %{x:+.2f} %<extra></extra>"}
+
+
+def heat(title: str, rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float | None]], x: str, y: str) -> Plot:
+    """A heat map, 0 in the middle of the colours; rows from top to bottom. None or nan stays blank."""
+    known = [_known(row) for row in values]
+    most = max((abs(v) for row in known for v in row if v is not None), default=1.0) or 1.0
+    colours = [[0, "#b23a48"], [0.5, "#ffffff"], [1, "#0b6e4f"]]
+    text = [["" if v is None else f"{v:+.3f}" if abs(v) < 0.1 else f"{v:+.2f}" for v in row] for row in known]
+    names = [[html.escape(name) for name in side] for side in (rows, columns)]
+    trace = {"type": "heatmap", "z": known, "y": names[0], "x": names[1], "zmin": -most, "zmax": most, "colorscale": colours, "showscale": False}
+    trace |= {"text": text, "texttemplate": "%{text}", "hovertemplate": "%{y} on %{x}: %{z:.4f}<extra></extra>", "xgap": 1, "ygap": 1}
+    layout = _layout(title, x, y)
+    layout["yaxis"] |= {"type": "category", "autorange": "reversed"}
+    layout["xaxis"] |= {"type": "category"}
+    return {"data": [trace], "layout": layout | {"height": 130 + 34 * len(rows)}}

@@ -28,6 +28,8 @@ from banyan.types import PARTS
 
 VERSIONS = ("banyan-commerce", "torch", "numpy", "polars", "scipy", "torchjd", "plotly", "lightgbm", "scikit-learn")
 
+SUBTITLE = "One model for the whole store: what it learned, and what each task gained or lost by sharing."
+
 
 @dataclass
 class Report:
@@ -53,8 +55,6 @@ class Report:
 
 def page(report: Report) -> str:
     """The whole page as text."""
-    from plotly.offline import get_plotlyjs  # four megabytes of script, wanted here only
-
     panel = judges(report.data, {name: report.store.tasks[name] for name in report.evaluation.answers})
     sections: list[tuple[str, str, list[Plot] | None]] = [
         ("Tasks", _summary(report) + _columns(report.rows, table.figures(report.rows)) + LEGEND, None),
@@ -71,11 +71,18 @@ def page(report: Report) -> str:
         ("Cost", _cost(report), None),
         ("Options and versions", _options(report), None),
     ]
+    return framed(report.store.store, sections)
+
+
+def framed(title: str, sections: Sequence[tuple[str, str, list[Plot] | None]], subtitle: str = SUBTITLE) -> str:
+    """A page that stands by itself: sections of (heading, HTML, plots), of which those with neither text nor plots are left out."""
+    from plotly.offline import get_plotlyjs  # four megabytes of script, wanted here only
+
     drawn: list[Plot] = []
     body = "".join(_section(title, text, each, drawn) for title, text, each in sections if each or (each is None and text))
-    filled = {"TITLE": html.escape(report.store.store), "BODY": body, "PLOTLY": get_plotlyjs(), "PLOTS": _script_json(drawn)}
+    filled = {"TITLE": html.escape(title), "LEAD": html.escape(subtitle), "BODY": body, "PLOTLY": get_plotlyjs(), "PLOTS": _script_json(drawn)}
     frame = importlib.resources.files("banyan.evaluation").joinpath("page.html").read_text(encoding="utf-8")
-    return re.sub(r"\b(TITLE|BODY|PLOTLY|PLOTS)\b", lambda found: filled[found[0]], frame)  # one pass: what is filled in is not looked at again
+    return re.sub(r"\b(TITLE|LEAD|BODY|PLOTLY|PLOTS)\b", lambda found: filled[found[0]], frame)  # one pass: what is filled in is not looked at again
 
 
 def _section(title: str, text: str, figures: Sequence[Plot] | None, drawn: list[Plot]) -> str:
@@ -93,10 +100,11 @@ def _script_json(value: Any) -> str:
 
 
 def _columns(rows: Sequence[Row], columns: Sequence[str]) -> str:
-    return _table(columns, [table.cells(row, columns) for row in rows])
+    return grid(columns, [table.cells(row, columns) for row in rows])
 
 
-def _table(header: Sequence[str], lines: Sequence[Sequence[str]], left: Sequence[int] = (0, 1)) -> str:
+def grid(header: Sequence[str], lines: Sequence[Sequence[str]], left: Sequence[int] = (0, 1)) -> str:
+    """A table as HTML, every cell escaped; columns in `left` hold text."""
     side = ["t" if i in left else "n" for i in range(len(header))]
     heads = "".join(f'<th class="{s}">{html.escape(h)}</th>' for s, h in zip(side, header, strict=True))
     rows = "".join("<tr>" + "".join(_cell(cell, s) for s, cell in zip(side, line, strict=True)) + "</tr>" for line in lines)
@@ -131,7 +139,7 @@ def _scenarios(report: Report) -> str:
             shown = figures.get(row.metric, math.nan)
             others = ", ".join(f"{name} {table.number(value)}" for name, value in figures.items() if name != row.metric)
             lines.append([row.task, scenario, row.metric, table.number(shown), others])
-    return _table(["task", "scenario", "metric", "joint", "other metrics"], lines, (0, 1, 2, 4)) if lines else ""
+    return grid(["task", "scenario", "metric", "joint", "other metrics"], lines, (0, 1, 2, 4)) if lines else ""
 
 
 def _warmth(report: Report) -> str:
@@ -139,7 +147,7 @@ def _warmth(report: Report) -> str:
     lines = table.warmth(report.rows)
     if not lines:
         return "<p>Training knew every user and every item of the rows that were judged.</p>" if any(row.warmth for row in report.rows) else ""
-    return WARMTH + _table(lines[0], lines[1:])
+    return WARMTH + grid(lines[0], lines[1:])
 
 
 def _metrics(report: Report) -> str:
@@ -147,7 +155,7 @@ def _metrics(report: Report) -> str:
     for task, figures in report.evaluation.figures.items():
         for name, value in figures.items():
             lines.append([task, name, table.number(value), table.between(report.evaluation.intervals.get(task, {}).get(name))])
-    shown = _table(["task", "metric", "joint", "95 % interval"], lines)
+    shown = grid(["task", "metric", "joint", "95 % interval"], lines)
     return f"<details><summary>{len(lines)} figures of the joint model</summary>{shown}</details>"
 
 
@@ -158,7 +166,7 @@ def _calibration(report: Report) -> str:
         for name, value in before.items():
             if name.partition("/")[0] in LEVEL:
                 lines.append([task, name, table.number(value), table.number(report.evaluation.figures[task][name])])
-    return CALIBRATION + (CALIBRATED + _table(["task", "metric", "before", "after"], lines) if lines else "")
+    return CALIBRATION + (CALIBRATED + grid(["task", "metric", "before", "after"], lines) if lines else "")
 
 
 def _data(report: Report) -> str:
@@ -169,8 +177,8 @@ def _data(report: Report) -> str:
     events = ""
     if stock.log is not None:
         often = np.bincount(stock.log.behaviour, minlength=len(stock.log.behaviours))
-        events = _table(["behaviour", "events"], [[name, f"{int(n):,}"] for name, n in zip(stock.log.behaviours, often, strict=True)], (0,))
-    return _table(["samples", "tasks", *PARTS], tables) + _table(["entity", "features", "rows"], entities) + events
+        events = grid(["behaviour", "events"], [[name, f"{int(n):,}"] for name, n in zip(stock.log.behaviours, often, strict=True)], (0,))
+    return grid(["samples", "tasks", *PARTS], tables) + grid(["entity", "features", "rows"], entities) + events
 
 
 def _notes(report: Report) -> str:
@@ -184,7 +192,7 @@ def _cost(report: Report) -> str:
     lines += [[f"{task} alone, seed {a.seed}", f"{a.record.cpu_seconds:.1f}", f"{a.record.rows:,}"] for task, each in report.alone.items() for a in each]
     lines += [[name, f"{seconds:.1f}", "–"] for name, seconds in (report.baselines.cpu_seconds if report.baselines else {}).items()]
     lines.append(["answers and figures of the joint model", f"{report.evaluation.cpu_seconds:.1f}", "–"])
-    return _table(["what", "CPU seconds", "training rows read"], lines, (0,))
+    return grid(["what", "CPU seconds", "training rows read"], lines, (0,))
 
 
 def _options(report: Report) -> str:
@@ -192,7 +200,7 @@ def _options(report: Report) -> str:
     versions = [["Python", platform.python_version()], *([name, v] for name in VERSIONS if (v := _version(name)))]
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     listing = f"<details><summary>The store, options that are not the default</summary><pre>{html.escape(store)}</pre></details>"
-    return f"{listing}{_table(['package', 'version'], versions)}<p class='small'>Written {made}.</p>"
+    return f"{listing}{grid(['package', 'version'], versions)}<p class='small'>Written {made}.</p>"
 
 
 def _version(name: str) -> str:

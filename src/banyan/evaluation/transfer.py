@@ -86,7 +86,7 @@ def alone(
     `folder`: where its checkpoints go; a run found there is resumed.
     """
     began = time.process_time()
-    spec = {task: store.tasks[task]}
+    spec = {task: store.tasks[task].model_copy(update={"stop_gradient": False})}  # nobody else would move the trunk
     # one loss has nothing to be balanced with
     options = (training or store.training).model_copy(update={"seed": seed, "weights": "constant", "final_weights": {}})
     torch.manual_seed(seed)

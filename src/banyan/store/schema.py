@@ -245,6 +245,7 @@ class TaskSpec(BaseModel):
     weight: float = Field(default=1.0, gt=0)
     auxiliary: bool = False  # helps training, is not served
     delayed: str | dict[str, Any] | None = None  # what to make of training rows whose window is still open; they are dropped unless given
+    stop_gradient: bool = False  # reads the trunk and moves only what it owns
     calibration: str | dict[str, Any] | None = None  # a map over the answers, fitted on validation rows
 
     @property
@@ -306,6 +307,8 @@ class ModelSpec(_Strict):
     signals: dict[Name, str | dict[str, Any]] = Field(default_factory=dict)  # what everybody did, as side scores of rankings: name -> part
     signal_pairs: bool = True  # whether signals are pair features of rows with an item, too
     signal_fits: int = Field(default=4, ge=1)  # with a clock: how often over the training events signals are fitted
+    groups: list[Names] = Field(default_factory=list)  # tasks that share a trunk, [[a, b], [c]]; one trunk for all unless given
+    between: Literal["nothing", "embeddings"] = "nothing"  # what groups have in common
 
     @model_validator(mode="after")
     def _parts(self) -> "ModelSpec":
@@ -395,4 +398,27 @@ class Store(_Strict):
                 raise ValueError(f"tasks.{name}: samples {task.samples!r} are not described; samples: {', '.join(self.samples)}")
             if task.waits and (self.samples[task.samples].recipe != "outcomes" or self.samples[task.samples].every):
                 raise ValueError(f"tasks.{name}: delayed needs samples of the recipe outcomes without `every`: only there is it known when a label came")
+        self._grouped()
         return self
+
+    def _grouped(self) -> None:
+        groups, tasks = self.model.groups, self.tasks
+        named = [name for group in groups for name in group]
+        if unknown := [name for name in named if name not in tasks]:
+            raise ValueError(f"model.groups: {unknown[0]!r} is no task; tasks: {', '.join(tasks)}")
+        if groups and (wrong := [name for name in tasks if named.count(name) != 1] or [""] * (not all(groups))):
+            found = f"{wrong[0]!r} is named {named.count(wrong[0])} times" if wrong[0] else "a group is empty"
+            raise ValueError(f"model.groups: every task stands in one group; {found}")
+        ranking = [name for name, each in tasks.items() if self._ranks(each)]
+        if len({i for i, group in enumerate(groups) for name in group if name in ranking}) > 1:
+            raise ValueError(f"model.groups: {', '.join(ranking)} rank with the same item vectors; put them into one group")
+        for group in groups or [list(tasks)]:
+            if tasks and all(tasks[name].stop_gradient for name in group):
+                raise ValueError(f"tasks.{group[0]}: stop_gradient of every task of a group leaves none to move its trunk; take it from one of them")
+
+    @staticmethod
+    def _ranks(task: TaskSpec) -> bool:
+        try:
+            return bool(parts.find("tasks", task.kind).kind == "places")
+        except ConfigError:  # said elsewhere, with its line
+            return False

@@ -32,7 +32,7 @@ class Journal:
         """Append one entry."""
         self.entries.append(entry)
         if self.path:
-            line = json.dumps(_finite(entry), allow_nan=False, ensure_ascii=False).encode() + b"\n"
+            line = json.dumps(as_json(entry), allow_nan=False, ensure_ascii=False).encode() + b"\n"
             with self.path.open("ab") as file:
                 file.write(line)
             self.length += len(line)
@@ -55,7 +55,7 @@ class Journal:
             if file.read(1):
                 file.truncate(length)
         try:
-            self.entries = [_read(json.loads(line)) for line in begun.splitlines()]
+            self.entries = [from_json(json.loads(line)) for line in begun.splitlines()]
         except ValueError as error:
             raise BanyanError(f"{self.path}: {error}; the run was not started here, or the file was changed.") from error
         if len(begun) < length:
@@ -89,13 +89,19 @@ class Means:
         self.sums[:], self.counts[:] = state["sums"].numpy(), state["counts"].numpy()
 
 
-def _finite(value: Any) -> Any:
+def as_json(value: Any) -> Any:
+    """The same with null for numbers that are not finite."""
     if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
+        return {key: as_json(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _read(value: Any) -> Any:
+def from_json(value: Any) -> Any:
+    """What `as_json` was given, as far as nan goes."""
     if isinstance(value, dict):
-        return {key: _read(each) for key, each in value.items()}
+        return {key: from_json(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [from_json(each) for each in value]
     return math.nan if value is None else value

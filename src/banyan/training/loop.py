@@ -50,6 +50,14 @@ class Watch(Protocol):
         """After each validation."""
 
 
+@runtime_checkable
+class Probe(Protocol):
+    """Who measures something on the way, such as which tasks help each other."""
+
+    def look(self, fit: "Fit", step: Step, number: int) -> None:
+        """Before step `number` moves anything. It leaves weights, moments and torch's generators as they are, so a run goes the same way with it."""
+
+
 @dataclass
 class Record:
     """What a fit did; the best epoch's weights are in the network when it ends."""
@@ -82,6 +90,7 @@ class Fit:
         last: int | None = None,
         folder: Path | None = None,
         watch: Watch | None = None,
+        probe: Probe | None = None,
         checkpoint_seconds: float = 60.0,
         device: torch.device | str = "cpu",
         depth: int = 2,
@@ -94,6 +103,7 @@ class Fit:
         """
         self.network, self.feeder, self.tasks, self.options = network.to(device), feeder, dict(tasks), options
         self.evaluate, self.folder, self.watch, self.depth, self.log_every = evaluate, folder, watch, depth, log_every
+        self.probe = probe
         self.device, self.checkpoint_seconds = torch.device(device), checkpoint_seconds
         self.budget = given or budget(feeder, tasks, options)
         self.total = self.budget.steps * options.epochs
@@ -151,6 +161,11 @@ class Fit:
             torch.set_num_threads(threads)
         return self.record
 
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Learning rates of the step in hand: of the dense part, of the embeddings."""
+        return self.options.lr * self._factor, (self.options.embedding_lr or self.options.lr) * self._factor
+
     def _clock(self) -> tuple[float, float]:
         """Wall and CPU seconds of this run, those before a resume counted in."""
         return time.perf_counter() - self._began[0], time.process_time() - self._began[1]
@@ -185,17 +200,19 @@ class Fit:
 
     def _step(self, dealt: Dealt) -> None:
         step = dealt.step if self.device.type == "cpu" else dealt.step.to(self.device)
+        self._rate(dealt.number)
+        if self.probe:
+            self.probe.look(self, step, dealt.number)
         self.network.train()
         self.optimiser.zero_grad(set_to_none=True)
-        self._rate(dealt.number)
         leaf, losses, present = self._losses(step)
         found = losses.tolist()  # waits for a GPU, so that no step goes on from a loss that is none
         self._refuse(found, present, dealt.number)
         weighted = losses * self._task_weights(present, dealt.number)
         weights = self.balancer.backward(weighted, present, self._shared(weighted, present, leaf))
-        penalty = self.network.sharing.penalty()
+        penalty = self.network.penalty()
         if penalty.requires_grad:
-            penalty.backward()
+            penalty.backward()  # type: ignore[no-untyped-call]
         self._move(step, leaf, present, dealt.number)
         if self.balancer.looks_back:
             with torch.no_grad():
@@ -227,7 +244,7 @@ class Fit:
             names = ", ".join(self.names[view] for view in present)
             raise BanyanError(f"The gradient of {names} has the length {norm} at step {number + 1}. {ADVICE} {self._whereabouts()}")
         self.optimiser.step()
-        self.table.step(step.distinct, leaf, (self.options.embedding_lr or self.options.lr) * self._factor)
+        self.table.step(step.distinct, leaf, self.rates[1])
 
     def _rate(self, number: int) -> None:
         self._factor = rate(number, self.total, warmup=self.options.warmup, decay=self.options.decay)

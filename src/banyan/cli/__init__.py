@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from typer.core import TyperGroup
 
 from banyan import __version__, parts
+from banyan.cli import trials
+from banyan.cli.terminal import BundleFolder, Device, Draws, Most, Set, StoreFile, err, out, say
 from banyan.errors import BanyanError
-
-out, err = Console(), Console(stderr=True)
 
 
 class Commands(TyperGroup):
@@ -35,17 +34,13 @@ class Commands(TyperGroup):
             raise _refused(f"{error.filename or 'A file'}: {error.strerror or error}.") from error
         except KeyboardInterrupt as stop:
             if not str(stop):  # what has more to say has said it
-                _say("Stopped. Start the same command again to go on.", err)
+                say("Stopped. Start the same command again to go on.", err)
             raise typer.Exit(130) from stop
 
 
 def _refused(sentence: str) -> typer.Exit:
     err.print(f"Error: {sentence}", style="bold red", highlight=False, soft_wrap=True, markup=False)
     return typer.Exit(2)
-
-
-def _say(text: str, console: Console = out) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)  # a path stands as it is, whatever signs it holds
 
 
 app = typer.Typer(
@@ -57,19 +52,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-StoreFile = Annotated[Path, typer.Argument(help="The store's description, store.yaml.", show_default=False)]
-BundleFolder = Annotated[Path, typer.Argument(help="A bundle folder.", show_default=False)]
-Set = Annotated[list[str] | None, typer.Option("--set", help="A setting, such as model.width=32 or sharing.experts=6. May be repeated.")]
-Most = Annotated[int | None, typer.Option(min=0, help="Rows that a task is judged on, drawn at random; 0 for all. 20,000 unless given.", show_default=False)]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; the first GPU where there is one.", show_default=False)]
-Draws = Annotated[int | None, typer.Option(min=0, help="Bootstrap draws of the intervals. 100 unless given.", show_default=False)]
-
-
 @app.callback(invoke_without_command=True)
 def main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     """One multi-task model for a whole store."""
     if version:
-        _say(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -85,7 +72,7 @@ def init(
     if to.exists() and not force:
         raise BanyanError(f"{to} is there already; give another --out, or --force to replace it.")
     to.write_text(draft(files, to.parent), encoding="utf-8")
-    _say(f"Wrote {to}. Read its comments, then run: banyan check {to}")
+    say(f"Wrote {to}. Read its comments, then run: banyan check {to}")
 
 
 @app.command()
@@ -133,12 +120,12 @@ def _tell(run: Any) -> None:
 
     out.print(table.terminal(run.rows, run.store.store))
     record = run.record
-    _say(f"Joint model: {record.steps:,} steps, {record.seconds:.0f} s ({record.cpu_seconds:.0f} CPU s), stopped {record.stopped}.")
+    say(f"Joint model: {record.steps:,} steps, {record.seconds:.0f} s ({record.cpu_seconds:.0f} CPU s), stopped {record.stopped}.")
     if run.alone:
-        _say(f"Tasks alone: {sum(a.cpu_seconds for each in run.alone.values() for a in each):.0f} CPU s.")
+        say(f"Tasks alone: {sum(a.cpu_seconds for each in run.alone.values() for a in each):.0f} CPU s.")
     if run.baselines.cpu_seconds:
-        _say("Baselines: " + ", ".join(f"{name} {seconds:.0f} CPU s" for name, seconds in run.baselines.cpu_seconds.items()) + ".")
-    _say(f"Bundle: {run.folder / 'bundle'}\nReport: {run.report.resolve()}")
+        say("Baselines: " + ", ".join(f"{name} {seconds:.0f} CPU s" for name, seconds in run.baselines.cpu_seconds.items()) + ".")
+    say(f"Bundle: {run.folder / 'bundle'}\nReport: {run.report.resolve()}")
 
 
 @app.command()
@@ -178,7 +165,7 @@ def predict(
     kept = Bundle.load(bundle, device=device)
     with _bar("rows") as step:
         path = kept.predict_file(table or _only_table(kept), rows, to, tasks=task, progress=step)
-    _say(f"Wrote {path}")
+    say(f"Wrote {path}")
 
 
 def _only_table(bundle: Any) -> str:
@@ -205,7 +192,7 @@ def recommend(
     asked = "all" if users == "all" else _ids(Path(users), kept.store.entities["user"].id)
     with _bar("blocks of users") as step:
         path = kept.recommend_to(to, asked, k, task=task, leave_out=leave_out or (), progress=step)
-    _say(f"Wrote {path}")
+    say(f"Wrote {path}")
 
 
 def _ids(path: Path, column: str) -> Any:
@@ -279,8 +266,8 @@ def dataset(
             progress.update(bars[what], completed=done)
 
         found = datasets.convert(name, source, to, share=share, force=force, tell=tell)
-    _say("\n".join([*(f"{table}: {rows:,} rows" for table, rows in found.rows.items()), *(f"Note: {note}" for note in found.notes)]))
-    _say(f"Wrote {found.page}. Read its comments, then run: banyan check {found.page}")
+    say("\n".join([*(f"{table}: {rows:,} rows" for table, rows in found.rows.items()), *(f"Note: {note}" for note in found.notes)]))
+    say(f"Wrote {found.page}. Read its comments, then run: banyan check {found.page}")
 
 
 def _list_sets() -> None:
@@ -314,6 +301,10 @@ def demo(
     page = complete_journey.write(to / "store", None if full else households)
     settings = complete_journey.FULL if full else complete_journey.SMALL
     _tell(fit(load(page, settings), to / "run", seconds_simple=None if full else 60.0, console=err))
+
+
+for command in (trials.audit, trials.tune, trials.crossval, trials.compare):
+    app.command()(command)
 
 
 def run() -> None:

@@ -1,0 +1,321 @@
+"""A trunk: tokens of every source, and from a row's tokens one view for each answer. Knows neither heads nor losses.
+
+A network has one, or one a group of tasks. Every part comes from its family by name.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from itertools import accumulate, combinations
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from banyan import parts
+from banyan.encoders._lookup import lookup
+from banyan.errors import ConfigError
+from banyan.features.columns import ID, Layout
+from banyan.features.plan import Plan, readers
+from banyan.features.stock import ITEM
+from banyan.store.schema import ModelSpec
+from banyan.types import Batch, Block, Column, Past, Sizes, Step, Windows
+
+ENCODERS = {"category": "categorical", "number": "numeric", "tags": "tags", "text": "text", "vector": "vector", "time": "time"}
+PAIR_TOKENS = 2
+PRODUCT_TOKENS = 2
+NEWEST_TOKENS = 2
+START = 0.05  # standard deviation of embeddings before training
+_WORDS = nn.ModuleDict()
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a step's rows share."""
+
+    embedded: Mapping[int, Tensor]  # where a block, bag or past begins among the step's ids -> its embeddings, flat
+    tokens: Mapping[str, Tensor]  # entity -> (n, S, D) tokens of its distinct rows; the missing entity's are the first
+    summary: Tensor | None  # (items, D): one vector an item, for histories and their targets
+    others: tuple["Encoded", ...] = ()  # the same from the further copies of the embedding tables; rankings compare with the first
+
+
+class Source(nn.Module):
+    """All tokens of one source: an entity, or the context."""
+
+    def __init__(self, layout: Layout, width: int, encoders: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.layout, self.width = layout, width
+        chosen = {kind: encoders.get(kind, name) for kind, name in ENCODERS.items()}
+        self.categories = parts.build("encoders", chosen["category"], width, 0) if layout.categories else None
+        self.numbers = parts.build("encoders", chosen["number"], width, len(layout.numbers)) if layout.numbers else None
+        self.bags = nn.ModuleDict()
+        for key in (*layout.tags, *layout.texts):
+            self.bags[safe(key)] = parts.build("encoders", chosen["tags" if key in layout.tags else "text"], width, 0)
+        self.dense = nn.ModuleDict({safe(key): parts.build("encoders", chosen[kind], width, size) for key, (kind, size) in layout.dense.items()})
+
+    def forward(self, block: Block, embedded: Mapping[int, Tensor]) -> Float[Tensor, "n S D"]:
+        """Tokens of n rows, from their columns and the embeddings of the step's ids."""
+        n, count, width = block.rows, len(self.layout.categories), self.width
+        tokens: list[Tensor] = []
+        if self.categories is not None:
+            tokens.append(self.categories(Column(embedded[block.start].view(n * count, 1, width))).view(n, count, width))
+        if self.numbers is not None:
+            tokens.append(self.numbers(self._bag(block, "numbers", embedded, block.numbers, block.known)).unsqueeze(1))
+        for key in (*self.layout.tags, *self.layout.texts):
+            tokens.append(self.bags[safe(key)](self._bag(block, key, embedded)).unsqueeze(1))
+        for key in self.layout.dense:
+            values = block.dense[key]
+            known = (values != 0).any(1, keepdim=True).expand_as(values)
+            tokens.append(self.dense[safe(key)](Column(numbers=values, known=known)).unsqueeze(1))
+        return torch.cat(tokens, 1) if len(tokens) > 1 else tokens[0]
+
+    def _bag(self, block: Block, key: str, embedded: Mapping[int, Tensor], numbers: Tensor | None = None, known: Tensor | None = None) -> Column:
+        if key not in block.bags:
+            return Column(None, None, numbers, known)
+        bag = block.bags[key]
+        n, k = bag.mask.shape
+        return Column(embedded[bag.start].view(n, k, self.width), bag.mask, numbers, known)
+
+
+class Trunk(nn.Module):
+    """(Rows, embeddings) -> tokens -> views of one group of tasks."""
+
+    def __init__(self, plan: Plan, spec: ModelSpec, parents: Sequence[int | None], tables: Sequence[str], stopped: Set[int] = frozenset()) -> None:
+        """`parents`: of each view, the view of the funnel stage before it, or None. `tables`: those that move its embeddings. Views in `stopped` read the
+        trunk and move only what they own.
+
+        Draws its weights from torch's global generator.
+        """
+        super().__init__()
+        self.plan, self.width, self.stopped = plan, spec.width, frozenset(stopped)
+        self.reads = readers({name: plan.tables[name] for name in tables}, spec.width)
+        self.copies = copies_of(spec, len(parents))
+        width = spec.width
+        layouts = {**plan.entities, "context": plan.context}
+        self.sources = nn.ModuleDict({safe(name): Source(layout, width, spec.encoders) for name, layout in layouts.items() if layout.tokens})
+        self.lengths = {name: len(layout.tokens) for name, layout in layouts.items() if layout.tokens}
+        if not self.lengths:
+            raise ConfigError("No entity and no samples table has a feature: there is nothing that a model could read.")
+        if plan.has_past and spec.history is not None and ITEM in self.lengths:
+            self.summary = nn.Linear(self.lengths[ITEM] * width, width)
+            self.history = parts.build("history", spec.history, width)
+            if not self.history.causal and (together := [name for name, table in plan.tables.items() if table.sequences]):
+                raise ConfigError(f"samples.{together[0]}: `sequences` needs a history that is read event by event, such as model.history: transformer.")
+            self.newest = _Newest(self.lengths[ITEM] * width, width)
+            self.lengths["history"] = 1 + NEWEST_TOKENS
+        if any(t.pair for t in plan.tables.values()) and plan.pair:
+            self.pair = nn.Sequential(nn.Linear(len(plan.pair), 4 * width), nn.ReLU(), nn.Linear(4 * width, PAIR_TOKENS * width))
+            self.no_pair = nn.Parameter(torch.zeros(PAIR_TOKENS, width))
+            self.lengths["pair"] = PAIR_TOKENS
+        self.meets = _Meeting(plan, self.lengths, width) if spec.products else None
+        if self.meets is not None and self.meets.pairs:
+            self.lengths["products"] = PRODUCT_TOKENS
+        self._compress(spec)
+        self.cross = parts.build("cross", spec.cross, sum(self.lengths.values()), width) if spec.cross is not None else None
+        if self.cross is not None and self.cross.extra:
+            self.lengths["cross"] = self.cross.extra
+        self.sizes = _sized(plan, self.copies, width, self.lengths, parents)
+        self.sharing = parts.build("sharing", spec.sharing, self.sizes)
+        height = self.sharing.width
+        met = PRODUCT_TOKENS * width if "products" in self.lengths else 0
+        self.wide = _Wide(plan, len(plan.pair) if "pair" in self.lengths else 0, met, len(parents), height) if spec.wide else None
+
+    def _compress(self, spec: ModelSpec) -> None:
+        self.compressed, self.squeezed = nn.ModuleDict(), list(spec.compress)
+        for slot, count in spec.compress.items():
+            if slot not in self.lengths:
+                raise ConfigError(f"model.compress: there is no slot {slot!r}; slots: {', '.join(self.lengths)}.")
+            self.compressed[safe(slot)] = nn.Linear(self.lengths[slot] * self.width, count * self.width)
+            self.lengths[slot] = count
+
+    def encode(self, step: Step, leaf: Float[Tensor, "U D"]) -> Encoded:
+        """Look all ids up and encode every distinct entity, once a step and copy of the embedding tables; all copies go through the same encoders."""
+        first, *others = [self._encoded(step, each) for each in (leaf.chunk(self.copies, 1) if self.copies > 1 else [leaf])]
+        return replace(first, others=tuple(others))
+
+    def _encoded(self, step: Step, leaf: Float[Tensor, "U D"]) -> Encoded:
+        """From one copy. One split, so that its backward is one concatenation."""
+        pieces = torch.split(lookup(leaf, step.inverse, step.order, step.starts), step.lengths)
+        embedded = dict(zip(accumulate(step.lengths, initial=0), pieces, strict=False))
+        tokens = {name: self.sources[safe(name)](block, embedded) for name, block in step.entities.items() if safe(name) in self.sources}
+        summary = self.summary(tokens[ITEM].flatten(1)) if "history" in self.lengths and ITEM in tokens else None
+        return Encoded(embedded, tokens, summary)
+
+    def tokens(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B S D"]:
+        """Every token of every row, the copies of it side by side; a slot that the table lacks holds the tokens of the missing entity."""
+        return self._beside(self._slots(batch, each) for each in (encoded, *encoded.others))
+
+    def _beside(self, copies: Iterable[Mapping[str, Tensor]]) -> Float[Tensor, "B S D"]:
+        found = [self._joined(slots) for slots in copies]
+        return found[0] if len(found) == 1 else torch.cat(found, 2)
+
+    def _slots(self, batch: Batch, encoded: Encoded) -> dict[str, Tensor]:
+        """Slot -> (B, its tokens, D)."""
+        n = batch.rows
+        slots: dict[str, Tensor] = {}
+        reads = self.reads.get(batch.table, ())
+        for name, each in encoded.tokens.items():
+            if name not in batch.entities:
+                slots[name] = each[:1].expand(n, -1, -1)
+                continue
+            if name in reads and ID in self.plan.entities[name].categories:
+                each = torch.cat([self._read(name, each[:, :1]), each[:, 1:]], 1)
+            slots[name] = each[batch.entities[name]]
+        if "context" in self.sources:
+            slots["context"] = self.sources["context"](batch.context, encoded.embedded)
+        if "history" in self.lengths:
+            slots["history"] = torch.cat([self.past(batch, encoded).unsqueeze(1), self.newest(batch.past, encoded.tokens.get(ITEM), n)], 1)
+        if "pair" in self.lengths:
+            slots["pair"] = self.no_pair.expand(n, -1, -1) if batch.pair is None else self.pair(batch.pair).view(n, PAIR_TOKENS, self.width)
+        if "products" in self.lengths and self.meets is not None:
+            slots["products"] = self.meets(slots, batch)
+        return slots
+
+    def _joined(self, slots: Mapping[str, Tensor]) -> Float[Tensor, "B S D"]:
+        """The slots side by side, those compressed that shall be, then the cross."""
+        small = {name: self.compressed[safe(name)](slots[name].flatten(1)).unflatten(1, (-1, self.width)) for name in self.squeezed}
+        slots = {**slots, **small}
+        x = torch.cat([slots[name] for name in self.lengths if name in slots], 1) if len(slots) > 1 else next(iter(slots.values()))
+        return x if self.cross is None else self.cross(x)
+
+    def _read(self, name: str, ids: Tensor) -> Tensor:
+        """Tokens of ids that a table reads and does not move; zeros where no other table of this network moves them: random numbers tell rows apart."""
+        moved = (name == ITEM and "history" in self.lengths) or any(name in self.plan.tables[t].named and name not in r for t, r in self.reads.items())
+        return ids.detach() if moved else torch.zeros_like(ids)
+
+    def past(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B D"]:
+        """The history token; a row without a past is one without events."""
+        summary = encoded.summary
+        assert summary is not None
+        if batch.past is None:
+            none = summary.new_zeros(batch.rows, 1, self.width)
+            token: Tensor = self.history(none, none[..., 0], none[..., 0] > 0, None)
+            return token
+        past = batch.past
+        if isinstance(past, Windows):
+            return self._positions(past, encoded)
+        behaviours = encoded.embedded[past.behaviours].view(*past.items.shape, self.width)
+        target = summary[batch.entities[ITEM]] if ITEM in batch.entities else None
+        seen: Tensor = self.history(summary[past.items] + behaviours, past.gaps, past.mask, target)
+        return seen
+
+    def _positions(self, windows: Windows, encoded: Encoded) -> Float[Tensor, "B D"]:
+        """The history token of rows that share windows: what is known after each one's newest event."""
+        assert encoded.summary is not None
+        states = []
+        for past in windows.parts:
+            behaviours = encoded.embedded[past.behaviours].view(*past.items.shape, self.width)
+            states.append(self.history.positions(encoded.summary[past.items] + behaviours, past.gaps, past.mask).flatten(0, 1))
+        return torch.where(windows.at[:, None] >= 0, torch.cat(states)[windows.at.clamp(min=0)], self.history.empty)
+
+    def views(self, batch: Batch, encoded: Encoded, wanted: Sequence[int]) -> Float[Tensor, "V B H"]:
+        """The views asked for, on one batch. Those in `stopped` let no gradient through to the tokens, nor to a parameter that is not their own."""
+        copies = [self._slots(batch, each) for each in (encoded, *encoded.others)]
+        x, met = self._beside(copies), copies[0].get("products")
+        if not (self.stopped and torch.is_grad_enabled()):
+            return self._linear(batch, self.sharing(x, batch.scenario, wanted), wanted, met)
+        moving, still = ([v for v in wanted if (v in self.stopped) == stop] for stop in (False, True))
+        found = dict(zip(moving, self._linear(batch, self.sharing(x, batch.scenario, moving), moving, met), strict=True)) if moving else {}
+        if still:
+            own = {id(p) for view in still for p in self.sharing.owned(view)}
+            weights = {key: p if id(p) in own else p.detach() for key, p in self.sharing.named_parameters()}
+            views = torch.func.functional_call(self.sharing, weights, (x.detach(), batch.scenario, still))
+            found |= zip(still, self._linear(batch, views, still, None if met is None else met.detach()), strict=True)
+        return torch.stack([found[view] for view in wanted])
+
+    def _linear(self, batch: Batch, views: Float[Tensor, "V B H"], numbers: Sequence[int], products: Tensor | None) -> Float[Tensor, "V B H"]:
+        """The views with what comes past the experts."""
+        return views if self.wide is None else views + self.wide(batch, numbers, products)
+
+
+class _Newest(nn.Module):
+    """Tokens of the newest event: its item, and how long ago it was. What somebody looks at next hangs on it (Rendle et al., WWW 2010)."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.item, self.gap = nn.Linear(inputs, NEWEST_TOKENS * width), nn.Linear(2, NEWEST_TOKENS * width)
+        self.none = nn.Parameter(torch.zeros(NEWEST_TOKENS, width))
+
+    def forward(self, past: Past | Windows | None, items: Tensor | None, rows: int) -> Float[Tensor, "B K D"]:
+        if past is None or items is None:
+            return self.none.expand(rows, -1, -1)
+        if isinstance(past, Windows):
+            newest, gap, known = past.items, past.gaps[:, None], past.at >= 0
+        else:
+            newest, gap, known = past.items[:, -1], past.gaps[:, -1:], past.mask[:, -1]
+        found = self.item(items.flatten(1))[newest] + self.gap(torch.cat([gap, (-8 * gap).exp()], 1))  # days and hours are told apart
+        return torch.where(known[:, None, None], found.view(rows, NEWEST_TOKENS, self.width), self.none)
+
+
+class _Meeting(nn.Module):
+    """Products of what two entities of a row are: the model's own user x item, query x item, user x offer (a factorisation machine between slots).
+
+    z_e = P_e tokens_e,  token = sum over pairs (a, b) of the row's entities of w_ab * z_a * z_b
+
+    A taste that meets a property is a product, which a network of ReLU layers has to build out of many kinks (Rendle et al., RecSys 2020).
+    Rows with fewer than two entities hold zeros, and nothing is computed for them.
+    """
+
+    def __init__(self, plan: Plan, lengths: Mapping[str, int], width: int) -> None:
+        super().__init__()
+        self.width, size = width, PRODUCT_TOKENS * width
+        together = {tuple(n for n in lengths if n in t.entities) for t in plan.tables.values() if not t.ranking}
+        self.pairs = sorted({pair for names in together for pair in combinations(names, 2)})
+        met = dict.fromkeys(name for pair in self.pairs for name in pair)
+        self.project = nn.ModuleDict({safe(name): nn.Linear(lengths[name] * width, size) for name in met})
+        self.scale = nn.Parameter(torch.full((len(self.pairs), size), 1 / START))  # embeddings begin small, and their products would be unheard
+
+    def forward(self, slots: Mapping[str, Tensor], batch: Batch) -> Float[Tensor, "B K D"]:
+        """The product tokens of a batch whose entities' tokens stand in `slots`."""
+        here = [(i, *pair) for i, pair in enumerate(self.pairs) if pair[0] in batch.entities and pair[1] in batch.entities]
+        if not here:
+            return self.scale.new_zeros(batch.rows, PRODUCT_TOKENS, self.width)
+        z = {name: self.project[safe(name)](slots[name].flatten(1)) for name in dict.fromkeys(n for _, a, b in here for n in (a, b))}
+        met = sum(self.scale[i] * z[a] * z[b] for i, a, b in here)
+        assert isinstance(met, Tensor)
+        return met.view(batch.rows, PRODUCT_TOKENS, self.width)
+
+
+class _Wide(nn.Module):
+    """A linear path from a row's numbers, pair features and products to each view, past the experts (wide and deep: Cheng et al., DLRS 2016).
+
+    A count is nearly linear in its own lags, a repeat purchase in its own past, a taste that is met in the products of what the row's things
+    are; what is nearly linear should not have to squeeze through a token of width D that all tasks share. Starts at 0.
+    """
+
+    def __init__(self, plan: Plan, pairs: int, met: int, views: int, height: int) -> None:
+        super().__init__()
+        self.pairs = pairs
+        self.weight = nn.Parameter(torch.zeros(views, 2 * len(plan.context.numbers) + pairs + met, height))
+
+    def forward(self, batch: Batch, views: Sequence[int], products: Tensor | None) -> Float[Tensor, "V B H"] | float:
+        if not self.weight.shape[1]:
+            return 0.0
+        context = batch.context
+        inputs = [context.numbers, context.known.to(context.numbers.dtype)]
+        if self.pairs:
+            inputs.append(context.numbers.new_zeros(batch.rows, self.pairs) if batch.pair is None else batch.pair)
+        if products is not None:
+            inputs.append(products.flatten(1))
+        return torch.cat(inputs, 1) @ self.weight[list(views)]
+
+
+def copies_of(spec: ModelSpec, views: int) -> int:
+    """How many copies of the embedding tables the sharing architecture wants."""
+    found: int = parts.find("sharing", parts.spec(spec.sharing)[0]).copies(views)
+    return found
+
+
+def _sized(plan: Plan, copies: int, width: int, lengths: Mapping[str, int], parents: Sequence[int | None]) -> Sizes:
+    slots, place = {}, 0
+    for name, length in lengths.items():
+        slots[name] = slice(place, place + length)
+        place += length
+    return Sizes(slots, copies * width, len(parents), tuple(parents), len(plan.scenarios), copies)
+
+
+def safe(name: str) -> str:
+    """A name under which a ModuleDict can hold a module: no dot, and none of its own words such as `items` or `type`."""
+    name = name.replace(".", "·")
+    return f"{name}·" if hasattr(_WORDS, name) else name
