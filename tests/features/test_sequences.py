@@ -40,7 +40,7 @@ def tokens(network: Network, step: Step) -> torch.Tensor:
     """(B, S, D) of the step's one batch."""
     with torch.no_grad():
         (batch,) = step.batches
-        return network.tokens(batch, network.encode(step, network.embeddings.leaf(step.distinct)))
+        return network.trunks[0].tokens(batch, network.encode(step, network.embeddings.leaf(step.distinct))[0])
 
 
 def rows_of(data: Data, count: int = 40) -> Array:
