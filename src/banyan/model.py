@@ -12,12 +12,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from banyan import parts
+from banyan.auxiliary import Auxiliary
 from banyan.calibration import Calibration
 from banyan.delayed import Delayed
 from banyan.errors import ConfigError
 from banyan.features.plan import Plan
 from banyan.features.stock import ITEM, USER
-from banyan.store.schema import ModelSpec, TaskSpec
+from banyan.features.stretches import Drawer
+from banyan.store.schema import AuxiliarySpec, ModelSpec, TaskSpec
 from banyan.trunk import START, Encoded, Trunk, copies_of, safe
 from banyan.types import Array, Batch, Candidates, Label, Sizes, Step
 
@@ -52,8 +54,8 @@ class Encodings:
 class Network(nn.Module):
     """One model for a whole store: (tables' rows) -> tokens -> views -> answers."""
 
-    def __init__(self, plan: Plan, spec: ModelSpec, tasks: Mapping[str, TaskSpec]) -> None:
-        """One trunk for all tasks, or one for each of `spec.groups`, of which only those of `tasks` are made.
+    def __init__(self, plan: Plan, spec: ModelSpec, tasks: Mapping[str, TaskSpec], auxiliary: Mapping[str, AuxiliarySpec] | None = None) -> None:
+        """One trunk for all tasks, or one for each of `spec.groups`, of which only those of `tasks` are made. `auxiliary` tasks are for training.
 
         Draws its weights from torch's global generator.
         """
@@ -83,6 +85,15 @@ class Network(nn.Module):
             raise ConfigError(f"The task {self.ranked[0]!r} ranks items, and the entity item has neither features nor `embed_id`.")
         if self.ranked:
             self.item_vector = nn.Linear(len(plan.entities[ITEM].tokens) * spec.width, height)
+        self.auxiliary, self.auxiliary_specs = nn.ModuleDict(), dict(auxiliary or {})  # name -> a part for each trunk
+        for name, each in self.auxiliary_specs.items():  # drawn last: the rest begins as it would without them
+            self.auxiliary[safe(name)] = nn.ModuleList(self._auxiliary(name, each, trunk) for trunk in self.trunks)  # type: ignore[arg-type]
+
+    def _auxiliary(self, name: str, spec: AuxiliarySpec, trunk: Trunk) -> Auxiliary:
+        if "history" not in trunk.lengths:
+            raise ConfigError(f"auxiliary.{name}: no samples table has rows with a history, so there is nothing that {spec.kind} could teach.")
+        part: Auxiliary = parts.build("auxiliary", {"part": spec.kind, **spec.options}, self.width, len(self.plan.entities[ITEM].tokens) * self.width)
+        return part
 
     def _trunk(self, spec: ModelSpec, group: Sequence[str], parents: Sequence[int | None], tasks: Mapping[str, TaskSpec]) -> Trunk:
         movers = group if spec.between == "nothing" else list(tasks)  # whose tables move what the trunk reads
@@ -107,7 +118,10 @@ class Network(nn.Module):
 
     def forward(self, step: Step, leaf: Float[Tensor, "U D"] | None = None) -> dict[str, Tensor]:
         """Raw answers of every labelled task of every batch. `leaf` is `embeddings.leaf(step.distinct)` unless given."""
-        encoded = self.encode(step, self.embeddings.leaf(step.distinct) if leaf is None else leaf)
+        return self.answers(step, self.encode(step, self.embeddings.leaf(step.distinct) if leaf is None else leaf))
+
+    def answers(self, step: Step, encoded: Encodings) -> dict[str, Tensor]:
+        """Raw answers of every labelled task of every batch."""
         found: dict[str, Tensor] = {}
         for batch in step.batches:
             names = list(batch.labels)
@@ -142,6 +156,20 @@ class Network(nn.Module):
         found: Tensor = self.item_vector(tokens.detach() if stop else tokens)
         return found.detach() if stop and len(self.ranked) > 1 else found
 
+    @property
+    def drawers(self) -> dict[str, Drawer]:
+        """What draws the stretches that each auxiliary task asks about."""
+        return {name: self.auxiliary[safe(name)][0] for name in self.auxiliary_specs}  # type: ignore[index]
+
+    def asked(self, step: Step, encoded: Encodings) -> dict[str, Tensor]:
+        """The loss (nats) of each auxiliary task that a step asks, the mean over the trunks."""
+        found = {}
+        for name, stretch in step.stretches.items():
+            parts_: Any = self.auxiliary[safe(name)]
+            trunks: Any = self.trunks
+            found[name] = torch.stack([trunk.asked(part, stretch, encoded[i]) for i, (trunk, part) in enumerate(zip(trunks, parts_, strict=True))]).mean()
+        return found
+
     def penalty(self) -> Tensor:
         """The sharing architectures' own term of the loss (nats, scalar), outside of the balancer."""
         return torch.stack([trunk.sharing.penalty() for trunk in self.trunks]).sum()  # type: ignore[union-attr, operator]
@@ -156,7 +184,7 @@ class Network(nn.Module):
                     if len(self.views[name]) == 1 or label.present[i]:
                         losses.append(each[i])
                         present.append(view)
-        return torch.stack(losses), present
+        return torch.stack(losses) if losses else self.embeddings.weight.new_zeros(0), present
 
     def _loss(self, name: str, raw: Tensor, label: Label) -> Float[Tensor, " V"]:
         """A task's losses; of labels that may still come, as its `delayed` part has it, each stage with weights of its own."""

@@ -25,6 +25,7 @@ FAMILIES = {
     "signals": "Signal",
     "calibration": "Calibration",
     "delayed": "Delayed",
+    "auxiliary": "Auxiliary",
 }
 Spec = str | Mapping[str, Any]
 

@@ -23,7 +23,7 @@ def refit(
     data = build(open_store(store, merged=True), texts)
     feeder = Feeder(data, {task: task_options(store, task) for task in store.tasks}, store.model.id_dropout)
     torch.manual_seed(store.training.seed)
-    network = Network(data.plan, store.model, store.tasks)
+    network = Network(data.plan, store.model, store.tasks, store.auxiliary)
     Fit(
         network, feeder, store.tasks, store.training, store.model.balancing, last=record.best_epoch + 1, folder=folder, watch=watch, device=device
     ).run()  # fmt: skip

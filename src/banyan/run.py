@@ -38,6 +38,7 @@ from banyan.store.schema import Store
 from banyan.store.shop import Shop
 from banyan.training.loop import Fit, Record
 from banyan.training.progress import Bar
+from banyan.training.pseudo import told
 from banyan.types import PARTS, TEST, TRAIN, VALID
 
 MOST, DRAWS = 20_000, 100  # rows a task is judged on, and draws of the bootstrap, unless said otherwise
@@ -113,7 +114,7 @@ def train(
         data = build(shop, Texts(folder / "texts.sqlite"))
     feeder, seed = feeder_of(data, store), store.training.seed
     torch.manual_seed(seed)
-    network = Network(data.plan, store.model, store.tasks)
+    network = Network(data.plan, store.model, store.tasks, store.auxiliary)
     with watched(f"joint ({len(store.tasks)} tasks)", console) as bar:
         options = {"evaluate": validator(feeder, store.tasks), "folder": folder / JOINT, "watch": bar, "device": place}
         fit = Fit(network, feeder, store.tasks, store.training, store.model.balancing, **options)
@@ -121,7 +122,7 @@ def train(
     calibrate.calibrate(network, feeder, store.tasks, seed=seed)
     ranked = None if most is None else min(most, MOST_RANKED)
     evaluation = judge(network, feeder, store.tasks, TEST, most=most, most_ranked=ranked, by_scenario=True, intervals=draws, seed=seed)
-    run = Run(folder, store, data, network, record, evaluation, [], notes=[*shop.notes, *_fewer(data, evaluation.questions)])
+    run = Run(folder, store, data, network, record, evaluation, [], notes=[*shop.notes, *_fewer(data, evaluation.questions), *told(record.pseudo_labels)])
     if alone:
         run.alone = {task: [_alone(run, feeder, fit, task, console, place)] for task in store.tasks if len(evaluation.questions[task])}
     if simple:

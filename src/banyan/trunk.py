@@ -13,13 +13,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from banyan import parts
+from banyan.auxiliary import Auxiliary, Seen
 from banyan.encoders._lookup import lookup
 from banyan.errors import ConfigError
 from banyan.features.columns import ID, Layout
 from banyan.features.plan import Plan, readers
 from banyan.features.stock import ITEM
 from banyan.store.schema import ModelSpec
-from banyan.types import Batch, Block, Column, Past, Sizes, Step, Windows
+from banyan.types import Batch, Block, Column, Past, Sizes, Step, Stretch, Windows
 
 ENCODERS = {"category": "categorical", "number": "numeric", "tags": "tags", "text": "text", "vector": "vector", "time": "time"}
 PAIR_TOKENS = 2
@@ -207,6 +208,17 @@ class Trunk(nn.Module):
             behaviours = encoded.embedded[past.behaviours].view(*past.items.shape, self.width)
             states.append(self.history.positions(encoded.summary[past.items] + behaviours, past.gaps, past.mask).flatten(0, 1))
         return torch.where(windows.at[:, None] >= 0, torch.cat(states)[windows.at.clamp(min=0)], self.history.empty)
+
+    def asked(self, part: Auxiliary, stretch: Stretch, encoded: Encoded) -> Float[Tensor, ""]:
+        """The loss of an auxiliary task on its stretches, read by this trunk's items and history."""
+        assert encoded.summary is not None
+        views = []
+        for past, hidden in zip(stretch.pasts, stretch.hidden, strict=True):
+            behaviours = encoded.embedded[past.behaviours].view(*past.items.shape, self.width)
+            views.append(Seen(encoded.summary[past.items], behaviours, past.gaps, past.mask, hidden))
+        candidates = None if stretch.choice is None else encoded.tokens[ITEM].flatten(1)[stretch.choice.items]
+        loss: Tensor = part(views, lambda tokens, seen: self.history(tokens, seen.gaps, seen.mask, None), stretch, candidates)
+        return loss
 
     def views(self, batch: Batch, encoded: Encoded, wanted: Sequence[int]) -> Float[Tensor, "V B H"]:
         """The views asked for, on one batch. Those in `stopped` let no gradient through to the tokens, nor to a parameter that is not their own."""

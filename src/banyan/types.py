@@ -190,6 +190,17 @@ class Batch:
 
 
 @dataclass
+class Stretch:
+    """Stretches of users' training events as one auxiliary task reads them: no labels, no rows of a table."""
+
+    pasts: list[Past]  # one or more views of the same n stretches
+    hidden: list[Bool[Tensor, "n L"]]  # of each view: events whose item is not shown; its place in the step's item block is the missing item's
+    asked: Int[Tensor, "n T"] | None = None  # which events of the first view are to be named, -1 padded; None where the event lies outside of it
+    choice: Choice | None = None  # the items among which those lie
+    places: Int[Tensor, "n T"] | None = None  # of the right items among the candidates, -1 padded
+
+
+@dataclass
 class Step:
     """What one training step, or one question, reads: batches of several tables over shared entities and embedding rows."""
 
@@ -200,6 +211,7 @@ class Step:
     order: Int[Tensor, " N"]  # sorts `inverse`, stably
     starts: Int[Tensor, " U"]  # where the places of each row of `distinct` begin in `order`
     lengths: list[int]  # how many ids each block, bag and past brought, in the order of their `start`; they add up to N
+    stretches: dict[str, Stretch] = field(default_factory=dict)  # auxiliary task -> what it reads
 
     def to(self, device: torch.device | str) -> "Step":
         """The same step with every tensor on `device`."""
@@ -216,6 +228,6 @@ def _moved(value: Any, device: torch.device) -> Any:
         return [_moved(each, device) for each in value]
     if isinstance(value, tuple):
         return tuple(_moved(each, device) for each in value)
-    if isinstance(value, (Step, Batch, Block, Bag, Past, Windows, Choice, Side, Label)):
+    if isinstance(value, (Step, Batch, Block, Bag, Past, Windows, Choice, Side, Label, Stretch)):
         return type(value)(**{name: _moved(each, device) for name, each in vars(value).items()})
     return value

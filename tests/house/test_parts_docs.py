@@ -9,7 +9,7 @@ import pytest
 from banyan import parts
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = {family: family for family in parts.FAMILIES} | {"cross": "sharing"}
+PAGES = {family: family for family in parts.FAMILIES} | {"cross": "sharing", "auxiliary": "scarcity"}
 CASES = [(family, name, language) for family in parts.FAMILIES for name in parts.names(family) for language in ("", ".zh")]
 
 

@@ -8,10 +8,23 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from banyan.store.schema import Entity, Events, Feature, ModelSpec, Samples, Source, Split, Store, TaskSpec, Training
+from banyan.store.schema import AuxiliarySpec, Entity, Events, Feature, ModelSpec, PseudoSpec, Samples, Source, Split, Store, TaskSpec, Training
 
 DOCS = Path(__file__).parents[2] / "docs"
-SECTIONS: list[type[BaseModel]] = [Store, Source, Entity, Feature, Events, Samples, TaskSpec, Split, ModelSpec, Training]  # in the page's order
+SECTIONS: list[type[BaseModel]] = [  # in the page's order
+    Store,
+    Source,
+    Entity,
+    Feature,
+    Events,
+    Samples,
+    TaskSpec,
+    AuxiliarySpec,
+    PseudoSpec,
+    Split,
+    ModelSpec,
+    Training,
+]
 
 
 def tables(page: Path) -> list[dict[str, str]]:

@@ -29,6 +29,7 @@ from banyan.types import PARTS, TEST, Array
 WEIGHTS, PLAN, STORE, FACTS, CARD = "weights.safetensors", "plan.json", "store.json", "facts.json", "README.md"
 LOG, STATISTICS, SIGNALS, VECTORS = "log.safetensors", "statistics.safetensors", "signals.safetensors", "item_vectors.safetensors"
 CALIBRATION = "calibration.json"
+HELPERS = "auxiliary."  # begins the names of weights that only training has a use for
 NEEDED = (WEIGHTS, PLAN, STORE, FACTS)
 SECRET = re.compile(r"(://)[^/\s]*@|([?&]password=)[^&\s]*", re.IGNORECASE)  # up to the last @, since a password may hold one
 
@@ -42,7 +43,7 @@ def save(path: Path, network: Network, data: Data, store: Store, facts: Mapping[
     Raises BundleError where weights are not finite, or `path` holds something else.
     """
     path = Path(path)
-    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items() if not key.startswith(HELPERS)}
     state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
     if wrong := [key for key, value in state.items() if value.is_floating_point() and not bool(value.isfinite().all())]:
         raise BundleError(f"The network's {wrong[0]} holds values that are not finite; a bundle of it could not answer. Train again with a lower rate.")

@@ -123,7 +123,7 @@ class Bench:
         """Train a variant of the bench's store on `share` of its budget; the fit's network holds the best epoch's weights."""
         training, given = shortened(store.training, self.budget, share, seed)
         torch.manual_seed(seed)
-        network = Network(self.data.plan, store.model, store.tasks)
+        network = Network(self.data.plan, store.model, store.tasks, store.auxiliary)
         options: dict[str, Any] = {"evaluate": self.validate, "given": given, "watch": watch, "probe": probe, "device": self.device}
         fit = Fit(network, self.feeder, store.tasks, training, _balanced(store, network), **options)
         return fit, fit.run()
@@ -147,7 +147,7 @@ class Bench:
         """(Seconds of a step, seconds of a validation) of all tasks together, measured on a few."""
         training = self.store.training.model_copy(update={"epochs": 1, "seconds": None})
         torch.manual_seed(0)
-        network = Network(self.data.plan, self.store.model, self.store.tasks)
+        network = Network(self.data.plan, self.store.model, self.store.tasks, self.store.auxiliary)
         fit = Fit(network, self.feeder, self.store.tasks, training, _balanced(self.store, network), given=Budget(self.budget.shares, steps), device=self.device)
         seconds = fit.run().seconds
         began = time.perf_counter()
@@ -177,7 +177,8 @@ def shortened(training: Training, joint: Budget, share: float, seed: int) -> tup
     total = max(2, round(joint.steps * training.epochs * share))
     epochs = max(1, min(training.epochs, round(training.epochs * share)))
     seconds = training.seconds * share if training.seconds is not None else None
-    return training.model_copy(update={"epochs": epochs, "seed": seed, "seconds": seconds}), Budget(joint.shares, max(1, round(total / epochs)))
+    changed = {"epochs": epochs, "seed": seed, "seconds": seconds, "pretrain": round(training.pretrain * share)}
+    return training.model_copy(update=changed), Budget(joint.shares, max(1, round(total / epochs)))
 
 
 def _balanced(store: Store, network: Network) -> Spec:

@@ -15,6 +15,7 @@ from banyan.features.pairs import FIGURES
 from banyan.features.plan import BEHAVIOUR, SCENARIO, TIME, Plan, TablePlan, readers
 from banyan.features.statistics import Snapshots
 from banyan.features.stock import ITEM, SIGNAL, USER, Moment, Stock
+from banyan.features.stretches import Stretches
 from banyan.features.vocabulary import FIRST, Vocabulary
 from banyan.store.samples.counts import forecasts
 from banyan.store.schema import Feature, Store, duration
@@ -56,6 +57,7 @@ class Data:
     stock: Stock
     tables: dict[str, TableData]
     known: dict[str, Array] = field(default_factory=dict)  # user, item -> (rows,) bool: which were there in training; empty where nobody can tell
+    stretches: Stretches | None = None  # training events by themselves, where the store has auxiliary tasks
 
 
 def build(shop: Shop, texts: Texts | None = None) -> Data:
@@ -65,7 +67,16 @@ def build(shop: Shop, texts: Texts | None = None) -> Data:
     stock = stocked(plan, shop, texts)
     now = shop.cut[0] if shop.cut is not None else None
     tables = {name: tabled(plan, stock, shop.store, table, texts, now=now) for name, table in shop.samples.items()}
-    return Data(plan, stock, tables, {name: _known(name, stock, shop) for name in (USER, ITEM) if name in shop.entities})
+    known = {name: _known(name, stock, shop) for name in (USER, ITEM) if name in shop.entities}
+    return Data(plan, stock, tables, known, _stretches(stock, shop) if shop.store.auxiliary else None)
+
+
+def _stretches(stock: Stock, shop: Shop) -> Stretches | None:
+    """The training events of the behaviours that histories hold."""
+    if stock.narrowed is None:
+        return None
+    usable = training_events(shop)
+    return Stretches.of(stock.narrowed, usable if stock.places is None else usable[np.diff(stock.places) > 0])
 
 
 def _known(name: str, stock: Stock, shop: Shop) -> Array:

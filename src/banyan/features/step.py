@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ from torch import Tensor
 
 from banyan.features.build import Data, TableData
 from banyan.features.columns import DAY, ID, Layout, Values
+from banyan.features.given import Given
 from banyan.features.pairs import spans
 from banyan.features.plan import BEHAVIOUR, SCENARIO, TablePlan
 from banyan.features.sampling import Negatives
 from banyan.features.stock import ITEM, SIGNAL
+from banyan.features.stretches import Drawer, Shelf, drafted
 from banyan.features.vocabulary import FIRST
 from banyan.types import MISSING, TRAIN, Array, Bag, Batch, Block, Choice, Label, Past, Side, Step, Windows
 
@@ -79,6 +82,7 @@ class Feeder:
         self.negatives = {task: self._negatives(name, (options or {})[task]) for task, name in ranked.items()}
         told = {"pair": self.plan.pair, "side": self.plan.side}  # columns that are 0 for an item which nobody has touched
         self.known = {key: np.flatnonzero([n.startswith(("item:", f"{ID}:", SIGNAL)) for n in names]) for key, names in told.items()}
+        self.shelf = Shelf(data.stretches, len(self.stock.entities[ITEM])) if data.stretches is not None else None
         self.whole = {name: _whole(self.plan.context, own) for name, own in ((n, data.tables[n].context) for n in data.tables)}
 
     def _negatives(self, table: str, options: Mapping[str, Any]) -> Negatives:
@@ -90,17 +94,29 @@ class Feeder:
             counts = np.bincount(data.targets[1][at], minlength=len(counts)).astype(float)
         return Negatives(counts, sampling=options["sampling"], negatives=options["negatives"])
 
-    def step(self, picks: Mapping[str, Array], rng: np.random.Generator | None = None, tasks: Sequence[str] | None = None, *, choose: bool = True) -> Step:
+    def step(
+        self,
+        picks: Mapping[str, Array],
+        rng: np.random.Generator | None = None,
+        tasks: Sequence[str] | None = None,
+        *,
+        choose: bool = True,
+        auxiliary: Mapping[str, Drawer] | None = None,
+        given: Mapping[str, Given] | None = None,
+    ) -> Step:
         """A step over the rows picked from each table. With `rng` it is a training step: ids drop out, candidates are drawn.
 
-        `tasks` limits which labels travel; with `choose=False` a ranking task gets no candidates.
+        `tasks` limits which labels travel; with `choose=False` a ranking task gets no candidates. `auxiliary` tasks ask for stretches of training events.
+        `given`: task -> labels that a model gave to rows without one.
         """
         gatherer = Gatherer()
         wanted: dict[str, list[Array]] = {name: [np.zeros(1, np.int64)] for name in self.stock.entities}
         places: dict[str, int] = dict.fromkeys(wanted, 1)
         drafts = []
         for name, rows in picks.items():
-            drafts.append(self._draft(self.data.tables[name], rows, rng, tasks, wanted, places, choose))
+            drafts.append(self._draft(self.data.tables[name], rows, rng, tasks, wanted, places, choose, given or {}))
+        asked_items = partial(_asked, wanted, places, ITEM)
+        asking = drafted(auxiliary, self.data.stretches, self.shelf, self.stock.length, asked_items, rng) if auxiliary and rng is not None else {}
         entities, found, fresh = {}, {}, np.zeros(0, bool)
         for name, asked in wanted.items():
             distinct, found[name] = self._distinct(name, np.concatenate(asked))
@@ -109,7 +125,8 @@ class Feeder:
             if name == ITEM and rng is not None and hidden is not None:
                 fresh = hidden & (rng.random(len(hidden)) < FRESH)
         batches = [self._batch(draft, found, gatherer, rng is not None, fresh) for draft in drafts]
-        return Step(batches, entities, *gatherer.numbered())
+        stretches = {name: draft.stretch(found[ITEM], self.plan.books[BEHAVIOUR].offset, gatherer.add) for name, draft in asking.items()}
+        return Step(batches, entities, *gatherer.numbered(), stretches=stretches)
 
     def catalogue(self, name: str, rows: Array) -> tuple[Step, Tensor]:
         """A step that holds only rows of one entity, and the place of each in its block."""
@@ -131,14 +148,10 @@ class Feeder:
         wanted: dict[str, list[Array]],
         places: dict[str, int],
         choose: bool,
+        given: Mapping[str, Given],
     ) -> "Draft":
         draft = Draft(table, self.plan.tables[table.name], rows, {}, {}, {}, {})
-
-        def ask(name: str, ids: Array) -> slice:
-            wanted[name].append(ids.reshape(-1).astype(np.int64))
-            places[name] += ids.size
-            return slice(places[name] - ids.size, places[name])
-
+        ask = partial(_asked, wanted, places)
         for name, column in table.entities.items():
             draft.entities[name] = ask(name, column[rows])
         if table.moment is not None and self.plan.has_past:
@@ -150,13 +163,16 @@ class Feeder:
             draws = draft.windows.parts if draft.windows else draft.events
             draft.past = [ask(ITEM, np.where(mask, self.stock.narrowed.item[events], MISSING)) for events, mask in draws]
         for task, labels in table.labels.items():
-            if (tasks is None or task in tasks) and labels.seen[rows].any():
+            value, seen = labels.value[rows], labels.seen[rows]
+            if task in given:
+                value, seen, draft.factors[task] = given[task].laid(rows, value, seen)
+            if (tasks is None or task in tasks) and seen.any():
                 if draft.plan.ranking and choose:
                     targets, owner = _targets(table, rows)
                     items, log_q = self.negatives[task].draw(targets, rng or np.random.default_rng(0))
                     draft.places[task] = _places(items, targets, owner, len(rows))
                     draft.choices[task] = (items, log_q, ask(ITEM, items))
-                draft.labels[task] = labels.value[rows], labels.seen[rows], None if labels.maturity is None else labels.maturity[rows]
+                draft.labels[task] = value, seen, None if labels.maturity is None else labels.maturity[rows]
         return draft
 
     def _events(self, table: TableData, rows: Array) -> tuple[Array, Array]:
@@ -240,7 +256,10 @@ class Feeder:
         """`fresh` (items of the step,): those that pass for new ones, which nobody has touched; empty where none does."""
         table, rows = draft.table, draft.rows
         context = self._context(table, rows, gatherer, training)
-        labels = {task: _label(value, seen, draft.places.get(task), table.weight[rows], ripe) for task, (value, seen, ripe) in draft.labels.items()}
+        labels = {
+            task: _label(value, seen, draft.places.get(task), table.weight[rows] * draft.factors.get(task, 1.0), ripe)
+            for task, (value, seen, ripe) in draft.labels.items()
+        }
         choices = {
             task: Choice(found[ITEM][place], torch.from_numpy(log_q), self._side(table, rows, items, fresh[found[ITEM][place]] if len(fresh) else fresh))
             for task, (items, log_q, place) in draft.choices.items()
@@ -347,6 +366,14 @@ class Draft:
         self.past: list[slice] = []
         self.events: list[tuple[Array, Array]] = []
         self.windows: Draws | None = None
+        self.factors: dict[str, Array] = {}  # task -> (B,) what its labels count for beside true ones; 1 unless given
+
+
+def _asked(wanted: dict[str, list[Array]], places: dict[str, int], name: str, ids: Array) -> slice:
+    """Ask for rows of an entity; where they lie among all that a step asks for."""
+    wanted[name].append(ids.reshape(-1).astype(np.int64))
+    places[name] += ids.size
+    return slice(places[name] - ids.size, places[name])
 
 
 def _whole(layout: Layout, own: Values) -> bool:

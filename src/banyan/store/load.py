@@ -16,7 +16,7 @@ from banyan.errors import ConfigError
 from banyan.store import overrides as settings
 from banyan.store import yaml_lines
 from banyan.store.hints import hint
-from banyan.store.schema import Samples, Store, TaskSpec
+from banyan.store.schema import AuxiliarySpec, Samples, Store, TaskSpec
 
 MOST_BYTES = 4_000_000  # a description is a page, not a table
 MOST_MISTAKES = 10  # shown at a time
@@ -120,7 +120,7 @@ class _Page:
 
     def words(self) -> None:
         """Refuse unknown keys of samples and tasks, unknown parts and unknown options, all at once."""
-        wrong = [*self._samples(), *self._tasks(), *self._model()]
+        wrong = [*self._samples(), *self._tasks(), *self._auxiliary(), *self._model()]
         if wrong:
             raise ConfigError("\n".join(wrong[:MOST_MISTAKES]))
 
@@ -150,6 +150,14 @@ class _Page:
                 wrong += [] if task.get(family) is None else self._part((*path, family), family, task[family])
         return wrong
 
+    def _auxiliary(self) -> list[str]:
+        wrong = []
+        for name, each in _mapping(self.values.get("auxiliary")).items():
+            if isinstance(kind := _mapping(each).get("kind"), str):
+                given = {key: value for key, value in each.items() if key not in AuxiliarySpec.model_fields}
+                wrong += self._part(("auxiliary", name), "auxiliary", {"part": kind, **given})
+        return wrong
+
     def _model(self) -> list[str]:
         model = _mapping(self.values.get("model"))
         wrong = []
@@ -177,7 +185,7 @@ class _Page:
         for each in error.errors():
             path = self._path(each["loc"])
             sentence = self._sentence(path, each)
-            if not path and (named := re.match(r": (tasks|samples)\.([^:]+)(: .*)", sentence, re.DOTALL)):
+            if not path and (named := re.match(r": (tasks|samples|auxiliary)\.([^:]+)(: .*)", sentence, re.DOTALL)):
                 path, sentence = (named[1], named[2]), named[3]  # the store as a whole found it, and says where
             sentences.setdefault(path, f"{self.at(path)}{sentence}")
         shown = list(sentences.values())

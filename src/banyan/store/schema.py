@@ -39,6 +39,11 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, (str, int, float)) else value
 
 
+def _switched(value: Any) -> Any:
+    """`true` for all defaults, `false` for none of it."""
+    return {} if value is True else None if value is False else value
+
+
 Span = Annotated[str, BeforeValidator(_span)]
 Names = Annotated[list[str], BeforeValidator(_listed)]
 Name = Annotated[str, AfterValidator(lambda v: _word(v))]
@@ -232,6 +237,19 @@ class Samples(BaseModel):
         return {key: value for key, value in (self.model_extra or {}).items() if isinstance(value, str)}
 
 
+class PseudoSpec(_Strict):
+    """Self-training: the model labels the training rows of a task that have no label."""
+
+    after: int = Field(default=1, ge=1)  # epochs of warm-up
+    every: int = Field(default=1, ge=1)  # epochs from one labelling to the next
+    confidence: float = Field(default=0.6, ge=0, le=1)  # least probability of the likeliest answer
+    soft: bool = True  # the probabilities themselves are the label; else the likeliest answer
+    weight: float = Field(default=0.5, gt=0, le=1)  # of such a row beside one with a true label
+    ratio: float = Field(default=1.0, gt=0)  # most rows drawn in a step beside each that has a true label
+    most: int = Field(default=50_000, ge=1)  # rows asked about at a time
+    calibrated: bool = True  # probabilities go through a temperature that validation rows chose
+
+
 class TaskSpec(BaseModel):
     """One label to predict. Keys that are not named here are options of the task's part."""
 
@@ -247,6 +265,7 @@ class TaskSpec(BaseModel):
     delayed: str | dict[str, Any] | None = None  # what to make of training rows whose window is still open; they are dropped unless given
     stop_gradient: bool = False  # reads the trunk and moves only what it owns
     calibration: str | dict[str, Any] | None = None  # a map over the answers, fitted on validation rows
+    pseudo_labels: Annotated[PseudoSpec | None, BeforeValidator(_switched)] = None  # the model labels training rows that have no label
 
     @property
     def options(self) -> dict[str, Any]:
@@ -271,6 +290,20 @@ class TaskSpec(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _self_trained(self) -> "TaskSpec":
+        if self.pseudo_labels is None:
+            return self
+        try:
+            kind = parts.find("tasks", self.kind)
+        except ConfigError as error:
+            raise ValueError(f"pseudo_labels: {error}") from error
+        if (kind.kind, kind.answers) not in (("floats", "chances"), ("code", "classes")) or self.stages:
+            raise ValueError(f"pseudo_labels: an answer of the kind {self.kind} has no one probability to be sure of. It is for binary and classes")
+        if self.delayed is not None:
+            raise ValueError("pseudo_labels and delayed both speak for labels that are not there; take one of them")
+        return self
+
+    @model_validator(mode="after")
     def _calibrated(self) -> "TaskSpec":
         if self.calibration is not None:
             try:
@@ -281,6 +314,28 @@ class TaskSpec(BaseModel):
             if form not in parts.find("calibration", name).serves:
                 able = [each for each in parts.names("calibration") if form in parts.find("calibration", each).serves]
                 raise ValueError(f"calibration {name!r} cannot take the answers of the kind {self.kind}; those that can: {', '.join(able)}")
+        return self
+
+
+class AuxiliarySpec(BaseModel):
+    """A question that the training events answer by themselves. Keys that are not named here are options of its part."""
+
+    model_config = ConfigDict(extra="allow", validate_default=True)
+
+    kind: str
+    weight: float = Field(default=0.1, gt=0, allow_inf_nan=False)  # of its gradient, past the balancer
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the part."""
+        return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _checked(self) -> "AuxiliarySpec":
+        try:
+            parts.check("auxiliary", {"part": self.kind, **self.options})
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
         return self
 
 
@@ -354,6 +409,7 @@ class Training(_Strict):
     passes_of: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)  # samples table -> its own number in place of `passes`
     weights: Literal["constant", "linear", "progress"] = "constant"  # task weights over time
     final_weights: dict[str, float] = Field(default_factory=dict)  # linear: each task's weight at the end
+    pretrain: int = Field(default=0, ge=0)  # steps before the first epoch in which auxiliary tasks train alone
     threads: int | None = Field(default=None, ge=1)
     refit: bool = False  # when all is chosen: once more, on training and validation rows together, for the epochs that were best
 
@@ -370,6 +426,7 @@ class Store(_Strict):
     events: Events | None = None
     samples: dict[Name, Samples]
     tasks: dict[Name, TaskSpec]
+    auxiliary: dict[Name, AuxiliarySpec] = Field(default_factory=dict)  # self-supervised questions that help training
     split: Split = Field(default_factory=Split)
     model: ModelSpec = Field(default_factory=ModelSpec)
     training: Training = Field(default_factory=Training)
@@ -399,7 +456,20 @@ class Store(_Strict):
             if task.waits and (self.samples[task.samples].recipe != "outcomes" or self.samples[task.samples].every):
                 raise ValueError(f"tasks.{name}: delayed needs samples of the recipe outcomes without `every`: only there is it known when a label came")
         self._grouped()
+        self._helped()
         return self
+
+    def _helped(self) -> None:
+        if self.training.pretrain and not self.auxiliary:
+            raise ValueError("training.pretrain is for auxiliary tasks, and the store has none; describe some, or leave it out")
+        for name, each in self.auxiliary.items():
+            if self.events is None or self.model.history is None:
+                lacking = "events, and the store has none" if self.events is None else "histories, and model.history is null"
+                raise ValueError(f"auxiliary.{name}: {each.kind} asks about {lacking}")
+            if parts.find("auxiliary", each.kind).ordered and not (self.events.time or self.events.order):
+                raise ValueError(f"auxiliary.{name}: {each.kind} needs events with a time or an order; without either, take masked_events")
+            if name in self.tasks:
+                raise ValueError(f"auxiliary.{name}: a task has this name; call it otherwise")
 
     def _grouped(self) -> None:
         groups, tasks = self.model.groups, self.tasks

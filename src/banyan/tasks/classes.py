@@ -50,9 +50,14 @@ class Classes(Task):
         return (raw.float() - self.log_weight).softmax(1)
 
     def loss(self, raw: Float[Tensor, "B C"], label: Tensor, seen: Bool[Tensor, "B 1"], weight: Float[Tensor, " B"]) -> Float[Tensor, " 1"]:
-        """Cross entropy (nats), each row times its class's weight."""
-        code = clean(label.reshape(-1), seen).long()
+        """Cross entropy (nats), each row times its class's weight. Labels may also be (B, C) shares of the classes."""
         log_p = raw.float().log_softmax(1)
+        if label.ndim == 2 and label.shape[1] > 1:
+            share = clean(label, seen)
+            weights = share * self.log_weight.exp()
+            spread = -log_p.mean(1, keepdim=True) * weights.sum(1, keepdim=True) if self.smoothing else 0.0
+            return seen_mean(-(weights * log_p).sum(1, keepdim=True) * (1 - self.smoothing) + spread * self.smoothing, seen, weight)
+        code = clean(label.reshape(-1), seen).long()
         right = -log_p.gather(1, code[:, None])
         spread = -log_p.mean(1, keepdim=True) if self.smoothing else 0.0
         return seen_mean((right * (1 - self.smoothing) + spread * self.smoothing) * self.log_weight.exp()[code][:, None], seen, weight)

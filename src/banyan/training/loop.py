@@ -5,7 +5,7 @@ It asks parts for verbs and knows none by name.
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -28,6 +28,7 @@ from banyan.training.interrupt import Interrupt
 from banyan.training.journal import Entry, Journal, Means
 from banyan.training.optim import LazyAdam
 from banyan.training.picks import Dealt, Picker, ahead
+from banyan.training.pseudo import Pseudo
 from banyan.training.reach import shared_tensors
 from banyan.training.resume import NETWORK, Kept, identity
 from banyan.training.schedule import TableMix, TaskWeights, rate
@@ -72,6 +73,7 @@ class Record:
     cpu_seconds: float = 0.0
     rows: int = 0
     stopped: str = ""
+    pseudo_labels: dict[str, dict[str, float]] = field(default_factory=dict)  # task -> what its last labels by the model were
 
 
 class Fit:
@@ -106,8 +108,9 @@ class Fit:
         self.probe = probe
         self.device, self.checkpoint_seconds = torch.device(device), checkpoint_seconds
         self.budget = given or budget(feeder, tasks, options)
-        self.total = self.budget.steps * options.epochs
-        self.end = self.budget.steps * min(last or options.epochs, options.epochs)
+        self.before = options.pretrain if network.auxiliary_specs else 0  # steps of auxiliary tasks alone
+        self.total = self.before + self.budget.steps * options.epochs
+        self.end = self.before + self.budget.steps * min(last or options.epochs, options.epochs)
         self.balancer: Balancer = parts.build("balancing", balancing, network.sizes.views).to(device)
         self.dense = [p for p in network.parameters() if p.requires_grad]
         self.optimiser = dense.adamw(self.dense, list(self.balancer.parameters()), options.lr, options.weight_decay)
@@ -115,23 +118,26 @@ class Fit:
         rows = training_rows(feeder, tasks)
         batch = max(round(sum(self.budget.shares[name] for name in rows)), 1)
         mix = TableMix({name: len(r) for name, r in rows.items()}, batch, options.mix, options.most(rows))
+        self.pseudo = Pseudo(network, feeder, tasks, rows, options.seed)
         self.picker = Picker(rows, mix, options.seed, together(feeder, rows))
         final = {t: w for t, w in options.final_weights.items() if t in tasks}
         self.weights = TaskWeights({t: s.weight for t, s in tasks.items()}, over_time=options.weights, final=final)
         self.names = [f"{name}/{stage}" if stage else name for name in network.views for stage in tasks[name].stages or [""]]
+        self.names += [f"{name} (auxiliary)" for name in network.auxiliary_specs]
         self.of_view = [name for name, views in network.views.items() for _ in views]
         self.record, self.journal = Record(), Journal(folder / "history.jsonl" if folder else None)
         self.reached: dict[tuple[int, ...], list[int]] = {}
         self.bf16 = _bf16(options.bf16, self.device)
         self._picked: dict[str, Any] = self.picker.state()
         self._began, self._factor = (time.perf_counter(), time.process_time()), 1.0
-        self._means = Means(network.sizes.views)
+        self._means = Means(len(self.names))
         moving = {
             NETWORK: (network.state_dict, network.load_state_dict),
             "table": (self.table.state, self.table.load),
             "balancer": (self.balancer.state_dict, self.balancer.load_state_dict),
             "optimiser": (partial(dense.state, self.optimiser), partial(dense.load, self.optimiser)),
             "means": (self._means.state, self._means.load),
+            "pseudo": (self.pseudo.state, self.pseudo.load),
         }
         self.kept = Kept(folder, self.device, moving, identity(network, self.tasks, options, balancing, rows, self.budget))
 
@@ -172,10 +178,10 @@ class Fit:
 
     def _steps(self) -> None:
         saved, wait = time.perf_counter(), self.checkpoint_seconds
-        with Interrupt() as interrupt, closing(ahead(self.picker, self._make, self.record.steps, self.end, self.depth)) as steps:
+        with Interrupt() as interrupt, closing(self._dealt()) as steps:
             for dealt in steps:
                 self._step(dealt)
-                if (self.record.steps % self.budget.steps == 0 or self._late()) and self._end_epoch():
+                if (self._whole_epoch() or self._late()) and self._end_epoch():
                     return
                 if interrupt.asked:
                     self._save()
@@ -186,6 +192,19 @@ class Fit:
                     saved = time.perf_counter()
                     wait = max(self.checkpoint_seconds, (saved - began) / WRITING)
 
+    def _dealt(self) -> Generator[Dealt, None, None]:
+        """Steps to the end. Where the model gives labels, none is assembled before it has."""
+        while self.record.steps < self.end:
+            done, epochs = (self.record.steps - self.before) // self.budget.steps, (self.end - self.before) // self.budget.steps
+            last = self.before + next((e for e in range(done + 1, epochs) if self.pseudo.due(e)), epochs) * self.budget.steps
+            alone = self.record.steps < self.before
+            make, last = (self._make_alone, self.before) if alone else (self._make, last)
+            with closing(ahead(self.picker, make, self.record.steps, last, self.depth)) as steps:
+                yield from steps
+
+    def _whole_epoch(self) -> bool:
+        return self.record.steps > self.before and (self.record.steps - self.before) % self.budget.steps == 0
+
     def _late(self) -> bool:
         return self.options.seconds is not None and self._clock()[0] > self.options.seconds
 
@@ -195,39 +214,70 @@ class Fit:
             return "Nothing was kept, since the run has no folder."
         return f"Start the same command again to go on from the last checkpoint in {self.folder}."
 
+    def _make_alone(self, picks: dict[str, Array], rng: np.random.Generator) -> Step:
+        """A step of auxiliary tasks: the rows dealt are passed over."""
+        return self.feeder.step({}, rng, [], auxiliary=self.network.drawers)
+
     def _make(self, picks: dict[str, Array], rng: np.random.Generator) -> Step:
-        return self.feeder.step(picks, rng, list(self.tasks))
+        if self.pseudo.given:
+            picks = self.pseudo.beside(picks, rng.spawn(1)[0])
+        return self.feeder.step(picks, rng, list(self.tasks), auxiliary=self.network.drawers, given=self.pseudo.given)
 
     def _step(self, dealt: Dealt) -> None:
         step = dealt.step if self.device.type == "cpu" else dealt.step.to(self.device)
         self._rate(dealt.number)
-        if self.probe:
+        if self.probe and step.batches:
             self.probe.look(self, step, dealt.number)
         self.network.train()
         self.optimiser.zero_grad(set_to_none=True)
-        leaf, losses, present = self._losses(step)
+        leaf, losses, present, asked = self._losses(step)
         found = losses.tolist()  # waits for a GPU, so that no step goes on from a loss that is none
-        self._refuse(found, present, dealt.number)
-        weighted = losses * self._task_weights(present, dealt.number)
-        weights = self.balancer.backward(weighted, present, self._shared(weighted, present, leaf))
+        extra = {name: float(loss.detach()) for name, loss in asked.items()}
+        shown = [*present, *self._numbers(extra)]
+        self._refuse([*found, *extra.values()], shown, dealt.number)
+        beside = self._beside(asked, leaf)
+        weights = self._balanced(losses, present, leaf, dealt.number) if present else losses
         penalty = self.network.penalty()
         if penalty.requires_grad:
             penalty.backward()  # type: ignore[no-untyped-call]
+        _add(beside)
         self._move(step, leaf, present, dealt.number)
-        if self.balancer.looks_back:
+        if self.balancer.looks_back and present:
             with torch.no_grad():
-                _, after, _ = self._losses(step)
+                _, after, _, _ = self._losses(step)
             self.balancer.after(after * self._task_weights(present, dealt.number), present)
         self.record.steps, self._picked = dealt.number + 1, dealt.state
         self.record.rows += sum(b.rows for b in step.batches)
-        self._log(dealt.number, found, weights, present)
+        self._log(dealt.number, [*found, *extra.values()], weights, shown)
 
-    def _losses(self, step: Step) -> tuple[Tensor, Tensor, list[int]]:
+    def _balanced(self, losses: Tensor, present: list[int], leaf: Tensor, number: int) -> Tensor:
+        """Have the balancer leave its gradients; the weights that it gave."""
+        weighted = losses * self._task_weights(present, number)
+        found: Tensor = self.balancer.backward(weighted, present, self._shared(weighted, present, leaf))
+        return found
+
+    def _losses(self, step: Step) -> tuple[Tensor, Tensor, list[int], dict[str, Tensor]]:
+        """(The leaf of the step's embeddings, the losses of the views present, their numbers, the losses of auxiliary tasks)."""
         leaf = self.network.embeddings.leaf(step.distinct)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            raw = self.network(step, leaf)
+            encoded = self.network.encode(step, leaf)
+            raw = self.network.answers(step, encoded)
+            asked = self.network.asked(step, encoded) if torch.is_grad_enabled() else {}
         losses, present = self.network.losses(step, raw)
-        return leaf, losses, present
+        return leaf, losses, present, asked
+
+    def _numbers(self, names: Iterable[str]) -> list[int]:
+        """Where auxiliary tasks stand among the names of losses: behind the views."""
+        return [len(self.of_view) + list(self.network.auxiliary_specs).index(name) for name in names]
+
+    def _beside(self, asked: Mapping[str, Tensor], leaf: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """(Tensor, its gradient of the auxiliary losses, each at its own weight): taken before the balancer, which knows nothing of them."""
+        if not asked:
+            return []
+        tensors = [*self.dense, leaf]
+        total = torch.stack([self.network.auxiliary_specs[name].weight * loss for name, loss in asked.items()]).sum()
+        gradients = torch.autograd.grad(total, tensors, retain_graph=True, allow_unused=True)
+        return [(tensor, gradient) for tensor, gradient in zip(tensors, gradients, strict=True) if gradient is not None]
 
     def _shared(self, losses: Tensor, present: Sequence[int], leaf: Tensor) -> list[Tensor]:
         if not self.balancer.reads_shared:
@@ -247,12 +297,15 @@ class Fit:
         self.table.step(step.distinct, leaf, self.rates[1])
 
     def _rate(self, number: int) -> None:
-        self._factor = rate(number, self.total, warmup=self.options.warmup, decay=self.options.decay)
+        if number < self.before:
+            self._factor = rate(number, self.before, warmup=self.options.warmup, decay="constant")
+        else:
+            self._factor = rate(number - self.before, self.total - self.before, warmup=self.options.warmup, decay=self.options.decay)
         for group in self.optimiser.param_groups:
             group["lr"] = self.options.lr * self._factor
 
     def _task_weights(self, present: Sequence[int], number: int) -> Tensor:
-        weights = self.weights.at(number, self.total)
+        weights = self.weights.at(number - self.before, self.total - self.before)
         return torch.tensor([weights[self.of_view[view]] for view in present], device=self.device)
 
     def _log(self, number: int, losses: Sequence[float], weights: Tensor, present: Sequence[int]) -> None:
@@ -260,11 +313,11 @@ class Fit:
         if (number + 1) % self.log_every and number + 1 != self.total:
             return
         shown = {self.names[view]: loss for view, loss in self._means.take().items()}
-        given = {self.names[v]: w for v, w in zip(present, weights.tolist(), strict=True)}
+        given = {self.names[v]: w for v, w in zip(present, weights.tolist(), strict=False)}  # auxiliary tasks stand last, and have no weight here
         self.journal.add({"step": number + 1, "loss": shown, "weight": given, "lr": self.options.lr * self._factor})
         if self.watch:
             pace = self.record.rows / max(self._clock()[0], 1e-9)
-            self.watch.step(number // self.budget.steps, number + 1, self.total, shown, pace)
+            self.watch.step(max(number - self.before, 0) // self.budget.steps, number + 1, self.total, shown, pace)
 
     def _refuse(self, losses: Sequence[float], present: Sequence[int], number: int) -> None:
         for value, view in zip(losses, present, strict=True):
@@ -273,7 +326,7 @@ class Fit:
 
     def _end_epoch(self) -> bool:
         """Validate; True when it is time to stop."""
-        epoch = (self.record.steps - 1) // self.budget.steps
+        epoch = max(self.record.steps - 1 - self.before, 0) // self.budget.steps
         figures = self.evaluate(self.network) if self.evaluate else {}
         score = self._score(figures) if figures else float(epoch)
         better = score > self.record.best_score
@@ -284,6 +337,10 @@ class Fit:
         else:
             self.record.stale += 1
         entry = {"epoch": epoch, "step": self.record.steps, "score": score, "valid": figures}
+        goes_on = self._whole_epoch() and self.record.steps < self.end and self.record.stale < self.options.patience
+        if goes_on and self.pseudo.due(epoch + 1):
+            self.record.pseudo_labels |= self.pseudo.label(epoch + 1)
+            entry["pseudo_labels"] = dict(self.record.pseudo_labels)
         self.record.epochs.append(entry)
         self.journal.add(entry)
         self.weights.epoch({t: self._signed(t, f) for t, f in figures.items()})
@@ -299,7 +356,7 @@ class Fit:
         if self.record.stale >= self.options.patience:
             return f"early, no better validation score for {self.options.patience} epochs"
         if self.record.steps >= self.end:
-            return f"after {self.end // self.budget.steps} epochs"
+            return f"after {(self.end - self.before) // self.budget.steps} epochs"
         return f"after {self.options.seconds:g} seconds" if self.options.seconds is not None and self._late() else ""
 
     def _signed(self, task: str, figures: Mapping[str, float]) -> float:
@@ -342,6 +399,12 @@ class Fit:
         """Whether what ended the run found in the folder, if anything, was a limit of seconds that has been raised since."""
         more = self.options.seconds is None or self.options.seconds > self.record.seconds
         return more and self.record.steps < self.total and self.record.stale < self.options.patience
+
+
+def _add(gradients: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Add to what the balancer left."""
+    for tensor, gradient in gradients:
+        tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient
 
 
 def _bf16(wanted: bool | None, device: torch.device) -> bool:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from banyan import parts
 from banyan.errors import BanyanError
+from banyan.model import Network
 from banyan.store.schema import TaskSpec, Training
 from banyan.training import checkpoint
 from banyan.training.budget import Budget
@@ -74,7 +75,7 @@ class Kept:
 
 
 def identity(
-    network: nn.Module, tasks: Mapping[str, TaskSpec], options: Training, balancing: parts.Spec, rows: Mapping[str, Array], budget: Budget
+    network: Network, tasks: Mapping[str, TaskSpec], options: Training, balancing: parts.Spec, rows: Mapping[str, Array], budget: Budget
 ) -> dict[str, Any]:
     """What must be the same for a run to go on, as JSON has it. Limits of time and threads may change: they change no step."""
     shapes = {key: [str(t.dtype), *t.shape] for key, t in network.state_dict().items()}
@@ -88,6 +89,8 @@ def identity(
         "steps": budget.steps,
         "network": hashlib.sha256(json.dumps(shapes).encode()).hexdigest(),
     }
+    if network.auxiliary_specs:
+        same["auxiliary"] = {name: spec.model_dump(mode="json") for name, spec in network.auxiliary_specs.items()}
     plain: dict[str, Any] = json.loads(json.dumps(same))
     return plain
 

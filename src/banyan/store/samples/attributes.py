@@ -25,6 +25,8 @@ def make(name: str, samples: Samples, store: Store, entities: dict[str, EntityFr
         _known(name, entity, feature)
     labels = entity.frame.select(pl.col(feature).alias(label) for label, feature in samples.labels.items())
     seen = labels.select(pl.any_horizontal(pl.all().is_not_null())).to_series().to_numpy() if len(labels) else np.zeros(0, bool)
+    if any(task.samples == name and task.pseudo_labels is not None for task in store.tasks.values()):
+        seen = np.ones(len(labels), bool)  # rows without a label are there to be given one
     if entity.valid_from is not None:
         seen = seen & _newest(entity)
     rows = np.flatnonzero(seen)
