@@ -68,6 +68,23 @@ def test_bins_hold_about_as_many_rows_each_and_keep_the_order() -> None:
     assert (np.diff(found.bins[order, 0]) >= 0).all()
 
 
+def test_what_most_rows_hold_has_a_bin_to_itself_and_the_rest_is_divided() -> None:
+    rng = np.random.default_rng(0)
+    values = np.where(rng.random(4000) < 0.97, 0.0, rng.random(4000))  # nearly always nothing: quantiles of all rows are all 0
+    layout, books = fitted("number", values.tolist(), bins=8)
+    found = applied(layout, books, "number", [0.0, 0.01, 0.3, 0.6, 0.99, -1.0])
+    bins = found.bins[:, 0].tolist()
+    assert len(set(bins[:5])) == 5
+    assert bins[5] == bins[0]
+    share = np.bincount(applied(layout, books, "number", values[values > 0].tolist()).bins[:, 0])
+    assert share[share > 0].max() < 0.3 * (values > 0).sum()
+
+
+def test_few_different_values_have_a_bin_each() -> None:
+    layout, books = fitted("number", [3.0] * 5 + [1.0] * 90 + [2.0] * 5, bins=8)
+    assert applied(layout, books, "number", [1.0, 2.0, 3.0, 2.6, 9.0]).bins[:, 0].tolist() == [0, 1, 2, 1, 2]
+
+
 def test_a_long_tail_is_pulled_in() -> None:
     values = np.random.default_rng(0).lognormal(2, 2, 2000)
     layout, books = fitted("number", values.tolist())

@@ -157,8 +157,24 @@ def _number(name: str, series: pl.Series, bins: int) -> Number:
     log = _long_tailed(x)
     x = _signed_log(x) if log else x
     scale = float(x.std())
-    edges = np.unique(np.quantile(x, np.arange(1, bins) / bins)) if bins > 1 else np.zeros(0)
-    return Number(name, log, float(x.mean()), scale if scale > 1e-9 else 1.0, [float(e) for e in edges], float(x.min()), float(x.max()))
+    return Number(name, log, float(x.mean()), scale if scale > 1e-9 else 1.0, _edges(x, bins), float(x.min()), float(x.max()))
+
+
+def _edges(x: Array, bins: int) -> list[float]:
+    """Inner edges of about `bins` bins: a value that fills one by itself has it to itself, the others are divided by their own quantiles.
+
+    Most amounts are 0 (no discount, no gain, nothing bought): quantiles of all values would all be 0, and the bins would tell nothing apart.
+    """
+    if bins < 2:
+        return []
+    values, counts = np.unique(x, return_counts=True)
+    if len(values) <= bins:
+        return [float(v) for v in values[1:]]
+    heavy = counts * bins >= len(x)
+    left, others = max(bins - int(heavy.sum()), 1), np.repeat(values[~heavy], counts[~heavy])
+    inner = np.quantile(others, np.arange(1, left) / left)
+    own = np.flatnonzero(heavy)  # begins at the value, ends where the next one begins
+    return [float(e) for e in np.unique(np.concatenate([inner, values[own], values[np.minimum(own + 1, len(values) - 1)]])) if e > values[0]]
 
 
 def _long_tailed(x: Array) -> bool:

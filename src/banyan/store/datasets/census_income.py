@@ -85,7 +85,8 @@ class CensusIncome(Dataset):
         both = pl.concat([_people(train).with_columns(pl.lit("train").alias("part")), _people(test).with_columns(_half().alias("part"))])
         writer.table("people", writer.some(both, "row").drop("row"), [train, test])
         kinds = {name: "number" if name in NUMBERS else "category" for name in COLUMNS if name not in (WEIGHT, STATUS, INCOME)}
-        return PAGE.replace("FEATURES", "\n".join(f"      {name}: {kind}" for name, kind in kinds.items()))
+        values = {f"{name}_value": f"{{kind: category, column: {name}, least: 5}}" for name in NUMBERS}  # amounts that the forms know, by their very value
+        return PAGE.replace("FEATURES", "\n".join(f"      {name}: {kind}" for name, kind in (kinds | values).items()))
 
     def _file(self, path: Path) -> Published:
         schema = {name: pl.Float64 if name in (*NUMBERS, WEIGHT) else pl.String for name in COLUMNS}
@@ -124,6 +125,6 @@ tasks:
   income:        {kind: binary, samples: people, label: income}
   never_married: {kind: binary, samples: people, label: never_married}
 
-model: {width: 16, sharing: mmoe, balancing: uncertainty, history: null}
-training: {epochs: 10, batch: 1024}
+model: {width: 16, sharing: {part: mmoe, dropout: 0.3}, cross: dcn, history: null}
+training: {epochs: 8, batch: 1024, weight_decay: 0.03}
 """
