@@ -53,7 +53,7 @@ def test_the_state_goes_on() -> None:
 def made(picks: dict[str, Array], rng: np.random.Generator) -> Step:
     """A step that shows its rows and a number drawn for it."""
     shown = torch.from_numpy(np.concatenate([*picks.values(), rng.integers(0, 1000, 1)]))
-    return Step([], {}, *[shown] * (len(Step.__dataclass_fields__) - 3), [])
+    return Step([], {}, *[shown] * 4, [])
 
 
 def rows(depth: int, first: int = 0, picks: Picker | None = None) -> Iterator[tuple[int, list[int], str]]:
