@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from scipy.special import stdtrit
 
 from banyan import parts
 from banyan.errors import ConfigError
@@ -15,7 +16,7 @@ from banyan.evaluation.certainty import Gain, corrected, gains
 from banyan.evaluation.grouping import Proposal, proposals
 from banyan.evaluation.judge import Figures
 from banyan.evaluation.ledger import Ledger
-from banyan.evaluation.trial import Bench, Outcome, Variant, keep_answers, read_answers, relative
+from banyan.evaluation.trial import Bench, Outcome, Variant, keep_answers, read_answers, relative, switches
 from banyan.store.schema import Store
 from banyan.training.affinity import Affinities, Affinity
 from banyan.training.loop import Probe
@@ -32,22 +33,24 @@ LEAST = 0.02  # of the budget, below which trials would say nothing
 
 @dataclass(frozen=True)
 class Arm:
-    """A proposal with a sharing architecture and a balancer; "" is the store's own."""
+    """A proposal with a sharing architecture and a balancer, "" being the store's own, and what of the description is left out."""
 
     proposal: Proposal
     sharing: str = ""
     balancing: str = ""
+    without: tuple[str, ...] = ()
 
     @property
     def variant(self) -> Variant:
         """What it changes."""
         groups = self.proposal.groups if len(self.proposal.groups) > 1 else ()
-        return Variant(groups, self.proposal.stopped, self.sharing, self.balancing)
+        return Variant(groups, self.proposal.stopped, self.sharing, self.balancing, self.without)
 
     @property
     def label(self) -> str:
         """How the table calls it."""
-        return ", ".join(each for each in (self.proposal.label, self.sharing, self.balancing) if each)
+        less = f"without {' '.join(self.without)}" if self.without else ""
+        return ", ".join(each for each in (self.proposal.label, self.sharing, self.balancing, less) if each)
 
 
 @dataclass
@@ -59,6 +62,17 @@ class Heat:
     score: float  # mean relative gain on validation over all tasks together at the same share and seed
     valid: dict[str, Figures]
     seconds: float
+
+
+@dataclass
+class Help:
+    """What an auxiliary task, or the pseudo-labels of a task, gave one task: relative gain with it over without it, on validation, over seeds."""
+
+    name: str
+    task: str
+    gain: float
+    low: float  # 95 % interval over seeds; nan with one
+    high: float
 
 
 @dataclass
@@ -79,6 +93,7 @@ class Audit:
     by_scenario: dict[str, list[Gain]]
     seconds: float
     notes: list[str] = field(default_factory=list)
+    helps: list[Help] = field(default_factory=list)
 
     @property
     def recommended(self) -> Store:
@@ -187,20 +202,40 @@ def audit(
     sharings, balancings = _beside(bench.store, "sharing", sharing, ("ple", "mmoe")), _beside(bench.store, "balancing", balancing, ("uncertainty", "fixed"))
     settings = {"seeds": seeds, "arms": arms, "sharing": sharings, "balancing": balancings, "most": most}
     course = Course(bench, folder, settings, _teller(console))
-    share = course.plan(_work(seeds, arms), minutes)
     together = Arm(Proposal((tuple(bench.store.tasks),)))
+    less = _less(bench.store, together)
+    share = course.plan(_work(seeds, arms, len(less)), minutes)
     affinities = course.affinities(together, share)
     reference = course.arm(together, 0, RUNGS[0] * share, weight=COSTS["together"])
     alone = {task: course.alone(task, 0, RUNGS[0] * share) for task in bench.store.tasks}
     lost = {task: _gain(bench, task, found, reference) for task, found in alone.items()}
     proposed = [together.proposal, *_described(bench.store), *proposals(affinities, lost, bench.ranked)]
-    best, heats = _race(course, _arms(list(dict.fromkeys(proposed)), sharings, balancings, arms), together, share)
-    return _judged(course, together, best, heats, affinities, share, seeds, draws, time.perf_counter() - began)
+    raced = [*_arms(list(dict.fromkeys(proposed)), sharings, balancings, arms), *less]
+    best, heats = _race(course, raced, together, share)
+    helps = [each for arm in less for each in _helped(course, arm, together, RUNGS[0] * share, seeds)]
+    found = _judged(course, together, best, heats, affinities, share, seeds, draws, time.perf_counter() - began)
+    found.helps = helps
+    return found
 
 
-def _work(seeds: int, arms: int) -> float:
-    """Joint runs of work, at most."""
-    race, left = 0.0, float(arms)
+def _less(store: Store, together: Arm) -> list[Arm]:
+    """All together without one of what can be left out, then without all of it."""
+    names = switches(store)
+    return [Arm(together.proposal, without=each) for each in dict.fromkeys([*((name,) for name in names), tuple(names)]) if each]
+
+
+def _helped(course: Course, arm: Arm, together: Arm, share: float, seeds: int) -> Iterator[Help]:
+    """What is left out in `arm` gave each task, on validation rows, seed by seed at one share of the budget."""
+    pairs = [(course.arm(together, seed, share, weight=COSTS["together"]), course.arm(arm, seed, share)) for seed in range(seeds)]
+    for task in course.bench.store.tasks:
+        each = np.array([_gain(course.bench, task, ours, theirs) for ours, theirs in pairs])
+        wide = stdtrit(seeds - 1, 0.975) * each.std(ddof=1) / np.sqrt(seeds) if seeds > 1 else np.nan
+        yield Help(" and ".join(arm.without), task, float(each.mean()), float(each.mean() - wide), float(each.mean() + wide))
+
+
+def _work(seeds: int, arms: int, less: int) -> float:
+    """Joint runs of work, at most; `less` arms leave something out."""
+    race, left = RUNGS[0] * seeds * (COSTS["together"] + less * COSTS["arm"]) if less else 0.0, float(arms + less)
     for rung in RUNGS:
         race += rung * (COSTS["together"] + left * COSTS["arm"])
         left = np.ceil(left / KEPT) + 1
@@ -248,9 +283,10 @@ def _race(course: Course, arms: Sequence[Arm], together: Arm, share: float) -> t
 def _crossed(heats: Sequence[Heat]) -> Arm:
     """The best grouping, sharing and balancing of the arms that change one of them, where they gained, in one arm. `heats` are sorted."""
     single = [heat.arm for heat in heats if heat.score > 0 and heat.arm.variant.changes() == 1]
-    proposal = next((arm.proposal for arm in single if not (arm.sharing or arm.balancing)), None)
+    proposal = next((arm.proposal for arm in single if not (arm.sharing or arm.balancing or arm.without)), None)
+    less = next((arm.without for arm in single if arm.without), ())
     plain = next((heat.arm.proposal for heat in heats if not (heat.arm.variant.groups or heat.arm.variant.stopped)), heats[0].arm.proposal)
-    return Arm(proposal or plain, next((arm.sharing for arm in single if arm.sharing), ""), next((arm.balancing for arm in single if arm.balancing), ""))
+    return Arm(proposal or plain, next((arm.sharing for arm in single if arm.sharing), ""), next((arm.balancing for arm in single if arm.balancing), ""), less)
 
 
 def _gain(bench: Bench, task: str, ours: Outcome, theirs: Outcome) -> float:

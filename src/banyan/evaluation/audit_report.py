@@ -15,7 +15,7 @@ from rich.text import Text
 
 from banyan.disk import whole
 from banyan.evaluation import plots, table
-from banyan.evaluation.audit import Audit
+from banyan.evaluation.audit import Audit, Help
 from banyan.evaluation.certainty import LEVEL, Gain
 from banyan.evaluation.grouping import LOSES, share
 from banyan.evaluation.report import framed, grid
@@ -49,10 +49,15 @@ def fragment(audit: Audit) -> str:
     model |= {key: value for key, value in (("sharing", chosen.sharing), ("balancing", chosen.balancing)) if value}
     if model:
         found["model"] = model
+    if unlabelled := [name for name in chosen.without if name in audit.store.tasks]:
+        found["tasks"] = {name: {"pseudo_labels": False} for name in unlabelled}
     stops = {name: name in chosen.stopped for name, task in audit.store.tasks.items() if task.stop_gradient != (name in chosen.stopped)}
     if stops:
-        found["tasks"] = {task: {"stop_gradient": stop} for task, stop in stops.items()}
-    said = "".join(f"# {line}\n" for line in sentences(audit))
+        told = found.setdefault("tasks", {})
+        for task, stop in stops.items():
+            told[task] = {**told.get(task, {}), "stop_gradient": stop}
+    gone = [name for name in chosen.without if name in audit.store.auxiliary]
+    said = "".join(f"# {line}\n" for line in [*sentences(audit), *([f"Take out of `auxiliary`: {', '.join(gone)}."] if gone else [])])
     return said + (yaml.safe_dump(found, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120) if found else "# Nothing to change.\n")
 
 
@@ -63,11 +68,21 @@ def sentences(audit: Audit) -> list[str]:
     apart = [task for task, gain in audit.alone_valid.items() if gain > LOSES]
     if apart:
         found.append(f"On validation rows {', '.join(apart)} did better alone than together; the last comparison above says how sure that is on test rows.")
+    found += _helping(audit)
     fights = list(_fights(audit))
     if fights:
         found.append("Steps that add to another task's loss, by more than three standard errors: " + "; ".join(fights) + ".")
     found.append(_certain(audit))
     return found
+
+
+def _helping(audit: Audit) -> Iterator[str]:
+    """What auxiliary tasks and pseudo-labels gave."""
+    for name in dict.fromkeys(each.name for each in audit.helps):
+        mine = [each for each in audit.helps if each.name == name]
+        sure = {word: [e.task for e in mine if test(e)] for word, test in (("helps", lambda e: e.low > 0), ("harms", lambda e: e.high < 0))}
+        said = "; ".join(f"{word} {', '.join(tasks)}" for word, tasks in sure.items() if tasks) or "no task is shown to gain or to lose by it"
+        yield f"{name}: {said} (validation rows, {_runs(audit)}, intervals not corrected for their number)."
 
 
 def _choice(audit: Audit) -> str:
@@ -119,6 +134,11 @@ def tables(audit: Audit) -> Iterator[Table | Text]:
     for heat in audit.heats:
         heats.add_row(f"{heat.share:.0%}", Text(heat.arm.label), _percent(heat.score))
     yield heats
+    if audit.helps:
+        found = Table("left out", "task", "gain of having it", "interval over seeds", title=Text("Auxiliary tasks and pseudo-labels"), box=box.SIMPLE_HEAD)
+        for each in audit.helps:
+            found.add_row(*map(Text, _given(each)))
+        yield found
     for name, family in audit.gains.items():
         found = Table("task", "metric", "ours", "theirs", "gain", "p, of all", "verdict", title=Text(name), box=box.SIMPLE_HEAD)
         for each in family:
@@ -126,6 +146,12 @@ def tables(audit: Audit) -> Iterator[Table | Text]:
             found.add_row(Text(each.task), *(Text(cell, style=style) for cell in cells(each)[2:]))
         yield found
     yield Text("\n".join(f"- {line}" for line in sentences(audit)))
+
+
+def _given(each: Help) -> list[str]:
+    """Name, task, relative gain, interval."""
+    wide = "one seed" if math.isnan(each.low) else f"{each.low:+.2%} to {each.high:+.2%}"
+    return [each.name, each.task, _percent(each.gain), wide]
 
 
 def cells(gain: Gain) -> list[str]:
@@ -169,8 +195,14 @@ def page(audit: Audit) -> str:
     notes = "<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in dict.fromkeys(audit.notes)) + "</ul>" if audit.notes else ""
     measured = int(np.nanmax(audit.affinities.counts, initial=0))
     cost = f"<p>{audit.seconds / 60:.1f} minutes; affinity {audit.affinities.seconds:.0f} s of them, {measured} measurements.</p>"
-    sections = [("Recommendation", said + shown, None), ("Which tasks help each other", MAPS, maps), ("The race", races, None), *families, *scenarios]
-    return framed(audit.store.store, [*sections, ("Notes", notes, None), ("Cost", cost, None)], "An audit: which tasks to train together.")
+    first = [("Recommendation", said + shown, None), ("Which tasks help each other", MAPS, maps), ("The race", races, None), *_helps(audit)]
+    return framed(audit.store.store, [*first, *families, *scenarios, ("Notes", notes, None), ("Cost", cost, None)], "An audit: which tasks to train together.")
+
+
+def _helps(audit: Audit) -> list[tuple[str, str, None]]:
+    """The section on auxiliary tasks and pseudo-labels, if there are any."""
+    header = ["left out", "task", "gain of having it", "interval over seeds"]
+    return [("Auxiliary tasks and pseudo-labels", grid(header, [_given(each) for each in audit.helps], (0, 1)), None)] if audit.helps else []
 
 
 def _heat(heat: Any) -> list[str]:
@@ -179,9 +211,9 @@ def _heat(heat: Any) -> list[str]:
 
 def plain(audit: Audit) -> dict[str, Any]:
     """Everything as JSON-able values."""
-    chosen = audit.chosen
     return {
-        "recommended": {"groups": chosen.variant.groups, "stopped": chosen.variant.stopped, "sharing": chosen.sharing, "balancing": chosen.balancing},
+        "recommended": {key: getattr(audit.chosen.variant, key) for key in ("groups", "stopped", "sharing", "balancing", "without")},
+        "helps": [vars(each) for each in audit.helps],
         "said": sentences(audit),
         "share": audit.share,
         "seeds": audit.seeds,

@@ -42,28 +42,40 @@ class Variant:
     stopped: tuple[str, ...] = ()
     sharing: str = ""  # "" as it is
     balancing: str = ""
+    without: tuple[str, ...] = ()  # auxiliary tasks that are left out, and tasks whose pseudo-labels are
 
     @property
     def key(self) -> str:
         """A short name that no other variant has."""
-        said = json.dumps([sorted(map(sorted, self.groups)), sorted(self.stopped), self.sharing, self.balancing])
+        less = [sorted(self.without)] if self.without else []
+        said = json.dumps([sorted(map(sorted, self.groups)), sorted(self.stopped), self.sharing, self.balancing, *less])
         return hashlib.sha256(said.encode()).hexdigest()[:12]
 
     def changes(self) -> int:
         """Of how many kinds."""
-        return sum(map(bool, (len(self.groups) > 1, self.stopped, self.sharing, self.balancing)))
+        return sum(map(bool, (len(self.groups) > 1, self.stopped, self.sharing, self.balancing, self.without)))
 
     def of(self, store: Store) -> Store:
         """The store with the changes made, checked again. Raises ConfigError."""
         model = store.model.model_dump(exclude_defaults=True)
         model |= {"groups": [list(group) for group in self.groups] if len(self.groups) > 1 else []}
         model |= {key: value for key, value in (("sharing", self.sharing), ("balancing", self.balancing)) if value}
-        tasks = {name: each.model_copy(update={"stop_gradient": name in self.stopped}) for name, each in store.tasks.items()}
+        tasks = {name: each.model_copy(update={"stop_gradient": name in self.stopped} | self._unlabelled(name)) for name, each in store.tasks.items()}
+        auxiliary = {name: each for name, each in store.auxiliary.items() if name not in self.without}
+        training = store.training if auxiliary else store.training.model_copy(update={"pretrain": 0})
         try:
-            changed = store.model_copy(update={"model": type(store.model)(**model), "tasks": tasks})
+            changed = store.model_copy(update={"model": type(store.model)(**model), "tasks": tasks, "auxiliary": auxiliary, "training": training})
             return Store.model_validate({**changed.model_dump(exclude_defaults=True)}).model_copy(update={"folder": store.folder})
         except ValueError as error:
             raise ConfigError(f"A variant of {store.store} cannot be: {error}") from error
+
+    def _unlabelled(self, task: str) -> dict[str, Any]:
+        return {"pseudo_labels": None} if task in self.without else {}
+
+
+def switches(store: Store) -> list[str]:
+    """What of a description can be left out to see what it gives: auxiliary tasks, and tasks that the model labels rows for."""
+    return [*store.auxiliary, *(name for name, each in store.tasks.items() if each.pseudo_labels is not None)]
 
 
 @dataclass
@@ -203,4 +215,4 @@ def read_answers(path: Path) -> dict[str, Array]:
         return {name.removeprefix("task "): found[name] for name in found.files}
 
 
-__all__ = ["Bench", "Outcome", "Variant", "keep_answers", "read_answers", "relative", "shortened"]
+__all__ = ["Bench", "Outcome", "Variant", "keep_answers", "read_answers", "relative", "shortened", "switches"]
