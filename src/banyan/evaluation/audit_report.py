@@ -80,7 +80,7 @@ def _helping(audit: Audit) -> Iterator[str]:
     """What auxiliary tasks and pseudo-labels gave."""
     for name in dict.fromkeys(each.name for each in audit.helps):
         mine = [each for each in audit.helps if each.name == name]
-        sure = {word: [e.task for e in mine if test(e)] for word, test in (("helps", lambda e: e.low > 0), ("harms", lambda e: e.high < 0))}
+        sure = {"helps": [each.task for each in mine if each.low > 0], "harms": [each.task for each in mine if each.high < 0]}
         said = "; ".join(f"{word} {', '.join(tasks)}" for word, tasks in sure.items() if tasks) or "no task is shown to gain or to lose by it"
         yield f"{name}: {said} (validation rows, {_runs(audit)}, intervals not corrected for their number)."
 
@@ -136,8 +136,8 @@ def tables(audit: Audit) -> Iterator[Table | Text]:
     yield heats
     if audit.helps:
         found = Table("left out", "task", "gain of having it", "interval over seeds", title=Text("Auxiliary tasks and pseudo-labels"), box=box.SIMPLE_HEAD)
-        for each in audit.helps:
-            found.add_row(*map(Text, _given(each)))
+        for help_ in audit.helps:
+            found.add_row(*map(Text, _given(help_)))
         yield found
     for name, family in audit.gains.items():
         found = Table("task", "metric", "ours", "theirs", "gain", "p, of all", "verdict", title=Text(name), box=box.SIMPLE_HEAD)
