@@ -1,5 +1,6 @@
 """Auxiliary tasks and labels that the model gives: they move what they may, a stopped run goes on alike, and nothing of validation or test is used."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from banyan import parts
 from banyan.bundle import Bundle, save
-from banyan.errors import ConfigError
+from banyan.errors import BanyanError, ConfigError
 from banyan.evaluation.evaluate import validator
 from banyan.features.build import Data, build
 from banyan.features.given import Given
 from banyan.inference import predict
 from banyan.model import Network
 from banyan.run import feeder_of
+from banyan.store.doctor import check
 from banyan.store.load import dump, load
 from banyan.store.open import open_store
 from banyan.store.schema import Store
@@ -112,6 +115,31 @@ def test_an_auxiliary_gradient_goes_past_the_balancer_at_its_own_weight(store: S
         torch.testing.assert_close(three - base, 3 * (one - base), atol=1e-5, rtol=1e-3)
         moved += bool((one - base).abs().max() > 1e-6)
     assert moved > 10
+
+
+@pytest.mark.parametrize("sharing", ["bottom", "stem", "transformer"])
+@pytest.mark.parametrize("between", ["", "nothing", "embeddings"])
+def test_every_trunk_is_asked_whatever_it_is_made_of(store: Store, data: Data, sharing: str, between: str) -> None:
+    groups = {"groups": [["liked"], ["taste"]], "between": between} if between else {}
+    model = store.model.model_copy(update={"sharing": sharing, "history": "transformer", **groups})
+    run = fit(store.model_copy(update={"model": model}), data, depth=0)
+    run._step(next(run._dealt()))
+    for trunk in run.network.trunks:
+        assert trunk.summary.weight.grad.any()
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in trunk.history.parameters() if p is not trunk.history.empty)
+    moved = [name for name, p in run.network.named_parameters() if p.grad is not None and p.grad.any()]
+    assert not [name for name in moved if name.startswith(("tasks", "trunks.0.sharing", "trunks.1.sharing"))]
+
+
+@pytest.mark.parametrize("balancing", [name for name in parts.names("balancing") if name != "jacobian"] + [pytest.param("jacobian", marks=pytest.mark.slow)])
+def test_every_balancer_goes_on_beside_them(store: Store, data: Data, balancing: str) -> None:
+    run = fit(store.model_copy(update={"training": store.training.model_copy(update={"pretrain": 1})}), data, None, balancing, depth=0)
+    steps = run._dealt()
+    for _ in range(3):
+        run._step(next(steps))
+    steps.close()
+    assert all(p.isfinite().all() for p in run.network.parameters())
+    assert set(run.history[-1]["loss"]) == {*store.tasks, *(f"{name} (auxiliary)" for name in store.auxiliary)}
 
 
 def test_before_the_first_epoch_auxiliary_tasks_train_alone(store: Store, data: Data) -> None:
@@ -236,3 +264,14 @@ def test_steps_of_auxiliary_tasks_alone_need_some(tmp_path: Path) -> None:
     (tmp_path / "store.yaml").write_text("\n".join(line for line in PAGE.splitlines() if not line.startswith("auxiliary")), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"training\.pretrain is for auxiliary tasks"):
         load(tmp_path / "store.yaml")
+
+
+def test_events_that_are_not_there_are_missed_at_once(store: Store, data: Data) -> None:
+    with pytest.raises(BanyanError, match="no event lies before the end of training"):
+        fit(store, replace(data, stretches=None))
+
+
+def test_check_says_how_many_rows_may_get_a_label(store: Store) -> None:
+    said = {(each.severity, each.where): each.found for each in check(open_store(store)) if "label" in each.found and each.where.startswith("tasks")}
+    assert "training rows have no liked: the model may label them" in said["info", "tasks.liked"]
+    assert ("info", "tasks.taste") in said

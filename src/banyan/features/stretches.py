@@ -129,7 +129,7 @@ class Shelf:
 
     def __init__(self, events: Stretches, items: int) -> None:
         """`items`: rows of the entity, the missing one counted in."""
-        counts = np.bincount(events.item(np.arange(len(events))), minlength=items).astype(float)
+        counts = np.bincount(events.log.item[events.events], minlength=items).astype(float)
         counts[MISSING] = 0
         self.counts, self._made = counts, dict[int, Negatives]()
 

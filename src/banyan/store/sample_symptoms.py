@@ -36,6 +36,8 @@ def sample_findings(shop: Shop) -> Iterator[Finding]:
         yield from _giveaways(where, shop, table)
     for name, task in shop.store.tasks.items():
         yield from _one_answer(f"tasks.{name}", shop.samples[task.samples], task_labels(name, task, shop.samples[task.samples]))
+        if task.pseudo_labels is not None:
+            yield _unlabelled(f"tasks.{name}", shop.samples[task.samples], task_labels(name, task, shop.samples[task.samples])[0])
 
 
 def _size(where: str, table: SampleTable) -> Iterator[Finding]:
@@ -162,6 +164,17 @@ def _one_answer(where: str, table: SampleTable, labels: tuple[str, ...]) -> Iter
             yield Finding("error", where, f"no training row has the label {label}.", "Check the column, the behaviour's name and the split.")
         elif known.n_unique() == 1:
             yield Finding("error", where, f"in training, {label} is always {known[0]!r}: there is nothing to learn.", "Check the label, or leave the task out.")
+
+
+def _unlabelled(where: str, table: SampleTable, label: str) -> Finding:
+    """Of a task with `pseudo_labels`: whether there is a row to label."""
+    train = table.part == TRAIN
+    lacking = int(table.labels[label].filter(pl.Series(train)).is_null().sum())
+    if lacking:
+        return Finding("info", where, f"{lacking:,} of {int(train.sum()):,} training rows have no {label}: the model may label them.")
+    return Finding(
+        "warning", where, f"every training row has its {label}, so `pseudo_labels` has nothing to label.", "Leave it out, or add rows without a label."
+    )
 
 
 def _giveaways(where: str, shop: Shop, table: SampleTable) -> Iterator[Finding]:

@@ -108,6 +108,9 @@ class Fit:
         self.probe = probe
         self.device, self.checkpoint_seconds = torch.device(device), checkpoint_seconds
         self.budget = given or budget(feeder, tasks, options)
+        if network.auxiliary_specs and not feeder.data.stretches:
+            found = ", ".join(network.auxiliary_specs)
+            raise BanyanError(f"auxiliary.{found}: no event lies before the end of training, so there is nothing to ask about. Look at `banyan check`.")
         self.before = options.pretrain if network.auxiliary_specs else 0  # steps of auxiliary tasks alone
         self.total = self.before + self.budget.steps * options.epochs
         self.end = self.before + self.budget.steps * min(last or options.epochs, options.epochs)
