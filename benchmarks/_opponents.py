@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,23 +78,19 @@ class Opponents:
         """The point of the task alone that is best on validation rows with seed 0; each is tried once, in at most `seconds`."""
         tried = dict(enumerate(points(self.bench.store)[:trials]))
         for number, point in tried.items():
-            key = f"tune {task} {number}"
-            if key not in self.ledger:
-                self.ledger.add(key, self._tried(task, point, seconds))
-        values = {number: self.ledger[f"tune {task} {number}"]["score"] for number in tried}
+            self._once(_trial(task, number), partial(self._tried, task, point, seconds))
+        values = {number: self.ledger[_trial(task, number)]["score"] for number in tried}
         best = max(values, key=lambda number: (values[number] if values[number] == values[number] else -float("inf"), -number))
         self.tell(f"{task} alone: tried {len(tried)}, taken {dict(tried[best]) or 'as it is'}")
         return tried[best]
 
-    def _tried(self, task: str, point: Point, seconds: float) -> dict[str, Any]:
-        began = time.process_time()
+    def _tried(self, task: str, point: Point, seconds: float) -> tuple[dict[str, Array], dict[str, Any]]:
         try:
             found = self._alone(task, 0, point, seconds)
         except BanyanError as error:  # a rate at which the loss is no number
-            return {"point": dict(point), "score": float("nan"), "error": str(error), "cpu_seconds": time.process_time() - began}
+            return {}, {"point": dict(point), "score": float("nan"), "error": str(error)}
         valid = next(each["valid"] for each in found.record.epochs if each["epoch"] == found.record.best_epoch)
-        score = self.bench.signed(task, valid)
-        return {"point": dict(point), "score": score, "cpu_seconds": time.process_time() - began}
+        return found.evaluation.answers, {"point": dict(point), "score": self.bench.signed(task, valid)}
 
     def _alone(self, task: str, seed: int, point: Point, seconds: float) -> transfer.Alone:
         store = Space({}).of(self.bench.store, point)
@@ -102,7 +99,10 @@ class Opponents:
         return transfer.alone(store, self.bench.feeder, task, self.bench.budget, self.questions, TEST, seed=seed, training=training, validate=validate)
 
     def alone(self, task: str, seed: int, point: Point, seconds: float) -> str:
-        """The task by itself at its point; returns the key."""
+        """The task by itself at its point; returns the key. With seed 0 that is the trial itself."""
+        tried = [key for key in self.ledger.lines if key.startswith(_trial(task, "")) and self.ledger[key]["point"] == dict(point)]
+        if seed == 0 and tried:
+            return tried[0]
 
         def make() -> tuple[dict[str, Array], dict[str, Any]]:
             found = self._alone(task, seed, point, seconds)
@@ -124,3 +124,7 @@ class Opponents:
     def said(self, keys: Sequence[str], task: str) -> list[Array]:
         """What the runs said of a task, those that said nothing of it left out."""
         return [found[task] for found in map(self.answers, keys) if task in found]
+
+
+def _trial(task: str, number: int | str) -> str:
+    return f"tune {task} {number}"

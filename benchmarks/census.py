@@ -4,9 +4,10 @@
 
 `FOLDER` holds `train.parquet`, `val.parquet` and `test.parquet`: columns C* are categories, I* numbers, and the labels are those that
 `meta.json` lists under `labels` (`income` and `married_never` where there is none). The network learns from the training rows, and the validation
-rows choose its epoch; so do the trees, whose setting is the best of a few on the validation rows. Nobody fits validation rows. All test rows
-are judged. Intervals of the difference are of a paired bootstrap over test rows and seeds. The settings in `PAGE` were chosen on validation
-rows, with seed 0; `--part valid` judges those instead, to choose others with `--set`.
+rows choose its epoch; so do the trees, whose setting is the best of a few on the validation rows. Then both are fitted once more, on training
+and validation rows together, for as many epochs or trees as were best: `refit`. All test rows are judged. Intervals of the difference are of
+a paired bootstrap over test rows and seeds. The settings in `PAGE` were chosen on validation rows, with seed 0; `--part valid` judges those
+instead, without a refit, to choose others with `--set`.
 
 The last line printed is a JSON object with the AUC of each label; an entry goes to RESULTS.md.
 """
@@ -33,8 +34,10 @@ from banyan.features.build import Data, build, task_options
 from banyan.features.columns import Texts
 from banyan.features.step import Feeder
 from banyan.model import Network
+from banyan.refit import refit
 from banyan.store.load import load
 from banyan.store.open import open_store
+from banyan.tasks import Task
 from banyan.training.loop import Fit
 from banyan.types import PARTS, Array
 from benchmarks import _report
@@ -54,6 +57,7 @@ PAGE: dict[str, Any] = {
 }
 GROWN = ({}, {"learning_rate": 0.05}, {"learning_rate": 0.05, "max_leaf_nodes": 15}, {"learning_rate": 0.05, "categorical_features": True})
 DRAWS = 200
+ONCE, AGAIN = "train", "train+valid"
 Tell = Callable[[str], None]
 
 
@@ -127,15 +131,19 @@ def _network(page: Path, seed: int, options: argparse.Namespace, tell: Tell) -> 
     torch.manual_seed(seed)
     network = Network(data.plan, store.model, store.tasks)
     record = Fit(network, feeder, store.tasks, store.training, store.model.balancing, evaluate=validator(feeder, store.tasks, most=None)).run()
-    found = evaluate(network, feeder, store.tasks, PARTS[options.part], most=None)
-    auc = {task: found.figures[task]["auc"] for task in store.tasks}
-    tell(f"seed {seed}: best after {record.best_epoch + 1} epochs; {options.part} AUC {' '.join(f'{k} {v:.4f}' for k, v in auc.items())}")
-    facts = {"epochs": record.best_epoch + 1, "cpu_seconds": time.process_time() - began, "weights": sum(p.numel() for p in network.parameters())}
-    return {"data": data, "store": store, "evaluation": found, "auc": auc, **facts}
+    found = {ONCE: evaluate(network, feeder, store.tasks, PARTS[options.part], most=None)}
+    if options.part == "test":
+        data_again, again = refit(store, network, record, Texts())
+        feeder = Feeder(data_again, {task: task_options(store, task) for task in store.tasks}, store.model.id_dropout)
+        found[AGAIN] = evaluate(again, feeder, store.tasks, PARTS[options.part], most=None)
+    auc = {fit: [f"{task} {each.figures[task]['auc']:.4f}" for task in store.tasks] for fit, each in found.items()}
+    shown = "; ".join(f"{fit} {' '.join(each)}" for fit, each in auc.items())
+    tell(f"seed {seed}: best after {record.best_epoch + 1} epochs; {options.part} AUC {shown}")
+    return {"data": data, "store": store, "fits": found, "epochs": record.best_epoch + 1, "cpu_seconds": time.process_time() - began}
 
 
-def _trees(tables: Mapping[str, pl.DataFrame], label: str, options: argparse.Namespace, tell: Tell) -> list[Array]:
-    """(n, 1) answers a seed of trees for one label: the setting of `GROWN` that is best on the validation rows with seed 0."""
+def _trees(tables: Mapping[str, pl.DataFrame], label: str, options: argparse.Namespace, tell: Tell) -> dict[str, list[Array]]:
+    """Fit -> (n, 1) answers a seed of trees for one label: the setting of `GROWN` that is best on the validation rows with seed 0."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
 
@@ -153,25 +161,39 @@ def _trees(tables: Mapping[str, pl.DataFrame], label: str, options: argparse.Nam
     scores = [float(roc_auc_score(y["valid"], trees.predict_proba(x["valid"])[:, 1])) for trees, _ in tried]
     best = int(np.argmax(scores))
     tell(f"trees of {label}: validation AUC {' '.join(f'{s:.4f}' for s in scores)}; taken: {tried[best][1] or 'as they come'}")
-    forests = [tried[best][0], *(grown(tried[best][1], seed) for seed in range(1, options.seeds))]
-    return [trees.predict_proba(x[options.part])[:, 1:].astype(np.float32) for trees in forests]
+    forests = {ONCE: [tried[best][0], *(grown(tried[best][1], seed) for seed in range(1, options.seeds))]}
+    if options.part == "test":
+        both = np.concatenate([x["train"], x["valid"]]), np.concatenate([y["train"], y["valid"]])
+        said = {**tried[best][1], **({"categorical_features": codes} if "categorical_features" in tried[best][1] else {})}
+        more = [HistGradientBoostingClassifier(random_state=s, max_iter=one.n_iter_, early_stopping=False, **said) for s, one in enumerate(forests[ONCE])]
+        forests[AGAIN] = [each.fit(*both) for each in more]
+    return {fit: [trees.predict_proba(x[options.part])[:, 1:].astype(np.float32) for trees in each] for fit, each in forests.items()}
 
 
-def _result(options: argparse.Namespace, labels: Sequence[str], ours: Sequence[Mapping[str, Any]], theirs: Mapping[str, Sequence[Array]]) -> dict[str, Any]:
+def _result(
+    options: argparse.Namespace, labels: Sequence[str], ours: Sequence[Mapping[str, Any]], theirs: Mapping[str, Mapping[str, Sequence[Array]]]
+) -> dict[str, Any]:
+    """Of each label the figures of the first fit, and under `refit` those of the last."""
     data: Data = ours[0]["data"]
-    first: Evaluation = ours[0]["evaluation"]
-    panel = judges(data, ours[0]["store"].tasks)
-    found: dict[str, Any] = {}
+    fits = {fit: [each["fits"][fit] for each in ours] for fit in ours[0]["fits"]}
+    panel, found = judges(data, ours[0]["store"].tasks), dict[str, Any]()
     for label in labels:
-        part, question = panel[label], first.questions[label]
-        row = {"auc": _mean([each["auc"][label] for each in ours]), "sd": _sd([each["auc"][label] for each in ours]), "reach": REACH.get(label)}
-        if label in theirs:
-            alone = [judge.figures(part, question, each)["auc"] for each in theirs[label]]
-            gain = judge.gain(part, question, [each["evaluation"].answers[label] for each in ours], theirs[label], draws=DRAWS)
-            row |= {"trees": _mean(alone), "trees_sd": _sd(alone), "gain": gain._asdict()}
-        found[label] = row
+        first, *again = [_row(panel[label], label, runs, theirs.get(label, {}).get(fit, ())) for fit, runs in fits.items()]
+        found[label] = {**first, "reach": REACH.get(label), **({"refit": again[0]} if again else {})}
     facts = {key: [each[key] for each in ours] for key in ("epochs", "cpu_seconds")}
-    return {"benchmark": "census", "part": options.part, "seeds": len(ours), "rows": len(first.questions[labels[0]]), **facts, "set": options.set, **found}
+    rows = len(fits[ONCE][0].questions[labels[0]])
+    return {"benchmark": "census", "part": options.part, "seeds": len(ours), "rows": rows, **facts, "set": options.set, **found}
+
+
+def _row(part: Task, label: str, ours: Sequence[Evaluation], trees: Sequence[Array]) -> dict[str, Any]:
+    """One label and fit: the network, the trees, and the difference."""
+    question, auc = ours[0].questions[label], [each.figures[label]["auc"] for each in ours]
+    row: dict[str, Any] = {"auc": _mean(auc), "sd": _sd(auc)}
+    if trees:
+        alone = [judge.figures(part, question, each)["auc"] for each in trees]
+        gain = judge.gain(part, question, [each.answers[label] for each in ours], trees, draws=DRAWS)
+        row |= {"trees": _mean(alone), "trees_sd": _sd(alone), "gain": gain._asdict()}
+    return row
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -186,11 +208,18 @@ def _entry(result: dict[str, Any], command: str) -> str:
     labels = [key for key, value in result.items() if isinstance(value, dict)]
     took = f"epochs chosen {result['epochs']}; CPU seconds {round(sum(result['cpu_seconds']))}"
     said = [f"- {result['seeds']} seeds, {result['rows']:,} {result['part']} rows; {took}"]
+    fits = [(label, fit, row) for label in labels for fit, row in ((ONCE, result[label]), (AGAIN, result[label].get("refit"))) if row]
     rows = [
-        f"| {label} | {_shown(result[label], 'auc', 'sd')} | {_shown(result[label], 'trees', 'trees_sd')} | {_gained(result[label])} | {_others(label)} |"
-        for label in labels
+        f"| {label} | {fit} | {_shown(row, 'auc', 'sd')} | {_shown(row, 'trees', 'trees_sd')} | {_gained(row)} | {_others(label, fit)} |"
+        for label, fit, row in fits
     ]
-    head = "| label | AUC of the network | of trees for it alone | network - trees | " + " | ".join(OTHERS) + " |\n" + "| --- " * (4 + len(OTHERS)) + "|"
+    head = (
+        "| label | fitted to | AUC of the network | of trees for it alone | network - trees | "
+        + " | ".join(OTHERS)
+        + " |\n"
+        + "| --- " * (5 + len(OTHERS))
+        + "|"
+    )
     lines = [*_report.facts(command, _report.versions({})), *said, "", head, *rows]
     return "\n".join(["\n## census\n", *lines, ""])
 
@@ -206,8 +235,8 @@ def _gained(row: Mapping[str, Any]) -> str:
     return "-" if gain is None else f"{gain['value']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}]"
 
 
-def _others(label: str) -> str:
-    return " | ".join(f"{each[label]:.4f}" if label in each else "-" for each in OTHERS.values())
+def _others(label: str, fit: str) -> str:
+    return " | ".join(f"{each[label]:.4f}" if label in each and fit == ONCE else "-" for each in OTHERS.values())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import census
 
-SMALL = ["--seeds", "2", "--rounds", "5", "--set", "training.epochs=6", "training.batch=32", "training.lr=0.01", "model.width=4"]
+SMALL = ["--seeds", "2", "--rounds", "5", "--set", "training.epochs=5", "training.batch=64", "training.lr=0.02", "model.width=4"]
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +23,13 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two settings of trees, few draws."""
+    monkeypatch.setattr(census, "GROWN", census.GROWN[:2])
+    monkeypatch.setattr(census, "DRAWS", 20)
+
+
 def test_both_labels_are_judged_beside_trees(people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = census.main(["--data", str(people), "--folder", str(tmp_path), "--results", str(tmp_path / "R.md"), *SMALL])
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == found
@@ -31,6 +38,7 @@ def test_both_labels_are_judged_beside_trees(people: Path, tmp_path: Path, capsy
         row = found[label]
         assert 0.5 < row["auc"] <= 1
         assert row["gain"]["value"] == pytest.approx(row["auc"] - row["trees"])
+        assert 0.5 < row["refit"]["auc"] <= 1
         assert row["gain"]["low"] <= row["gain"]["value"] <= row["gain"]["high"]
     assert found["married_never"]["auc"] > 0.99  # an amount is known by its very value
     assert "| married_never | " in (tmp_path / "R.md").read_text()
@@ -39,7 +47,19 @@ def test_both_labels_are_judged_beside_trees(people: Path, tmp_path: Path, capsy
 def test_settings_are_chosen_without_the_test_rows(people: Path, tmp_path: Path) -> None:
     test = people / "test.parquet"
     kept = test.read_bytes()
-    arguments = ["--data", str(people), "--folder", str(tmp_path), "--results", str(tmp_path / "R.md"), "--part", "valid", "--no-trees", *SMALL]
+    arguments = [
+        "--data",
+        str(people),
+        "--folder",
+        str(tmp_path),
+        "--results",
+        str(tmp_path / "R.md"),
+        "--part",
+        "valid",
+        "--no-trees",
+        *SMALL,
+        "training.epochs=1",
+    ]
     found = census.main(arguments)
     pl.read_parquet(test).with_columns(pl.lit(0, pl.Int8).alias(label) for label in census.LABELS).write_parquet(test)
     assert census.main(arguments)["income"] == found["income"]
