@@ -129,7 +129,7 @@ def _network(page: Path, seed: int, options: argparse.Namespace, tell: Tell) -> 
     data = build(open_store(store), Texts())
     feeder = Feeder(data, {task: task_options(store, task) for task in store.tasks}, store.model.id_dropout)
     torch.manual_seed(seed)
-    network = Network(data.plan, store.model, store.tasks)
+    network = Network(data.plan, store.model, store.tasks, store.auxiliary)
     record = Fit(network, feeder, store.tasks, store.training, store.model.balancing, evaluate=validator(feeder, store.tasks, most=None)).run()
     found = {ONCE: evaluate(network, feeder, store.tasks, PARTS[options.part], most=None)}
     if options.part == "test":
