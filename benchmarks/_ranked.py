@@ -25,7 +25,7 @@ from banyan.training.loop import Fit, Record
 from banyan.types import TEST, Array
 
 TASK, SAMPLES = "next", "next"
-MOST_CHOSEN = 5_000  # validation rows that choose the epoch
+MOST_CHOSEN = 3_000  # validation rows that choose the epoch and the weights of signals
 K = 10
 
 Tell = Callable[[str], None]

@@ -50,15 +50,20 @@ def vectors(network: Network, feeder: Feeder, first: int = 1) -> Tensor:
     return torch.cat(blocks)
 
 
-def scores(network: Network, feeder: Feeder, task: str, table: str, rows: Array, items: Tensor | None = None) -> Iterator[tuple[slice, Tensor]]:
-    """(Which of the rows, (B, items) scores of all items), block by block. `items` are `vectors`, when they are at hand."""
+def scores(
+    network: Network, feeder: Feeder, task: str, table: str, rows: Array, items: Tensor | None = None, *, sided: bool = True, most: int = 1024
+) -> Iterator[tuple[slice, Tensor]]:
+    """(Which of the rows, (B, items) scores of all items), at most `most` rows a block. `items` are `vectors`, when they are at hand.
+
+    Without `sided` the scores are those of the vectors alone.
+    """
     network.eval()
     items = vectors(network, feeder) if items is None else items
     everything = np.arange(1, len(items) + 1)
     data = feeder.data.tables[table]
-    side = feeder.plan.side if data.moment is not None else []
+    side = feeder.plan.side if sided and data.moment is not None else []
     linear = network.task(task).linear
-    block = max(1, min(1024, CELLS // (len(items) * (max(len(side), 1) if linear is None else 1))))
+    block = max(1, min(most, CELLS // (len(items) * (max(len(side), 1) if linear is None else 1))))
     zeros = torch.zeros(len(items), device=items.device)
     for start in range(0, len(rows), block):
         chosen = rows[start : start + block]

@@ -18,7 +18,8 @@ def refit(
 ) -> tuple[Data, Network]:
     """(everything read anew with validation among training, the network fitted to it for the epochs that `record` found best).
 
-    The rate moves as it did in the run that chose. Maps of answers (`calibration`) are those of `chosen`: no row is left to fit others on.
+    The rate moves as it did in the run that chose. Maps of answers (`calibration`) and weights of side scores that were fitted to
+    validation rows (`blend: after`) are those of `chosen`: no row is left to fit others on.
     """
     data = build(open_store(store, merged=True), texts)
     feeder = Feeder(data, {task: task_options(store, task) for task in store.tasks}, store.model.id_dropout)
@@ -28,4 +29,6 @@ def refit(
         network, feeder, store.tasks, store.training, store.model.balancing, last=record.best_epoch + 1, folder=folder, watch=watch, device=device
     ).run()  # fmt: skip
     network.calibration = dict(chosen.calibration)
+    for name in store.tasks:
+        network.task(name).settle(chosen.task(name))
     return data, network

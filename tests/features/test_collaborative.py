@@ -59,6 +59,21 @@ def test_a_step_and_a_ranking_read_the_same(which: str, part: int, request: pyte
     assert np.allclose(data.stock.side(moment, some).whole().numpy(), whole[:, some - 1], atol=1e-6)
 
 
+def test_products_are_the_signal_where_the_past_holds_the_item(opened: Opened, described: Callable[[], dict[str, Any]]) -> None:
+    data = build(opened(None, described(), signals=SIGNALS, signal_products=True, pair_last=1000))
+    moment, items = moment_of(data, "next", TRAIN), np.arange(1, len(data.stock.entities["item"]))
+    whole, side = data.stock.side(moment, items).whole().numpy(), data.plan.side
+    for behaviour in data.plan.behaviours:
+        held = np.zeros(whole.shape[:2], bool)
+        by, item = data.stock.had(moment, [behaviour])
+        held[by, item - 1] = True
+        for name in SIGNALS:
+            alone, met = (whole[..., side.index(f"signal:{key}")] for key in (name, f"{name}:{behaviour}"))
+            assert np.allclose(met, np.where(held, alone, 0))
+    weights = np.random.default_rng(0).normal(size=len(side)).astype(np.float32)
+    assert np.allclose(data.stock.weighed(moment, items, weights), whole @ weights, atol=1e-4)
+
+
 def test_a_pair_reads_what_a_ranking_reads_of_its_item(timed: Data) -> None:
     moment = moment_of(timed, "viewed", TRAIN)
     item = timed.tables["viewed"].entities["item"][timed.tables["viewed"].rows(TRAIN)[:50]]

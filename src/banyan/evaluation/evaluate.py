@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from banyan import inference
-from banyan.evaluation import judge
+from banyan.evaluation import blend, judge
 from banyan.evaluation.judge import Figures
 from banyan.evaluation.questions import MOST, MOST_RANKED, Question, ask, judges
 from banyan.features.build import Data
@@ -117,6 +117,7 @@ def validator(
     panel = judges(feeder.data, tasks)
 
     def figures(network: Network) -> dict[str, Figures]:
+        blend.fit(network, feeder, questions)
         answers = answer(network, feeder, questions)
         return {name: judge.figures(panel[name], questions[name], answers[name]) for name in questions if len(questions[name])}
 

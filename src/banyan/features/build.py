@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -228,9 +229,10 @@ def _name_pairs(plan: Plan, store: Store, log: EventLog | None) -> None:
     if log is not None and store.model.pairs:
         _name_counts(plan, store, log)
     if log is not None:
-        plan.signals = list(store.model.signals)
+        plan.pair += [f"{SIGNAL}{name}" for name in store.model.signals if store.model.signal_pairs]
+        products = product(store.model.signals, log.behaviours if store.model.signal_products else ())
+        plan.signals = [*store.model.signals, *(f"{name}:{behaviour}" for name, behaviour in products)]
         plan.side += [f"{SIGNAL}{name}" for name in plan.signals]
-        plan.pair += [f"{SIGNAL}{name}" for name in plan.signals if store.model.signal_pairs]
 
 
 def _name_counts(plan: Plan, store: Store, log: EventLog) -> None:

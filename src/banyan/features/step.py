@@ -80,6 +80,7 @@ class Feeder:
         self.rows = {name: Scratch(len(v)) for name, v in self.stock.entities.items()}
         ranked = {task: name for name, t in self.plan.tables.items() if t.ranking for task in t.tasks if task in (options or {})}
         self.negatives = {task: self._negatives(name, (options or {})[task]) for task, name in ranked.items()}
+        self.bare = {task for task in ranked if (options or {})[task].get("blend") == "after"}  # train without side scores
         told = {"pair": self.plan.pair, "side": self.plan.side}  # columns that are 0 for an item which nobody has touched
         self.known = {key: np.flatnonzero([n.startswith(("item:", f"{ID}:", SIGNAL)) for n in names]) for key, names in told.items()}
         self.shelf = Shelf(data.stretches, len(self.stock.entities[ITEM])) if data.stretches is not None else None
@@ -261,7 +262,11 @@ class Feeder:
             for task, (value, seen, ripe) in draft.labels.items()
         }
         choices = {
-            task: Choice(found[ITEM][place], torch.from_numpy(log_q), self._side(table, rows, items, fresh[found[ITEM][place]] if len(fresh) else fresh))
+            task: Choice(
+                found[ITEM][place],
+                torch.from_numpy(log_q),
+                None if training and task in self.bare else self._side(table, rows, items, fresh[found[ITEM][place]] if len(fresh) else fresh),
+            )
             for task, (items, log_q, place) in draft.choices.items()
         }
         return Batch(

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 import torch
+from scipy import sparse
 
 from banyan.features import collaborative, pairs, word_pairs
 from banyan.features.columns import DAY, Values
@@ -169,7 +170,7 @@ class Stock:
         if self.snapshots is not None:
             dense[:, :, max(keys - 1, 0) * width :] = self._popularity(self.snapshots, moment, codes[0][items])
         columns = whole.tolist()
-        for figure, scores in enumerate(self._signals(moment, pasts, items), last):
+        for figure, scores in enumerate(self._sided(moment, pasts, items), last):
             if isinstance(scores, np.ndarray):
                 columns.append(figure)
                 dense = np.concatenate([dense, scores[..., None]], 2) if dense.shape[2] else scores[..., None]
@@ -202,6 +203,26 @@ class Stock:
         found = self.signals.scores(self.log, codes[0], pasts, moment.user, moment.time, moment.fitted)
         return [collaborative.of_items(each, codes[0][items]) for each in found]
 
+    def _sided(self, moment: Moment, pasts: Pasts, items: Array) -> list[collaborative.Scores]:
+        """(B, K) scores of each signal, then, where the plan names them, each one's products with what the past holds by each behaviour."""
+        found = self._signals(moment, pasts, items)
+        if len(self.plan.signals) == len(found):
+            return found
+        codes, _ = self.codes()
+        held = [self._held(pasts, code, codes[0], items, len(moment.user)) for code in range(len(self.plan.behaviours))]
+        return [*found, *(_met(scores, each) for scores in found for each in held)]
+
+    def _held(self, pasts: Pasts, behaviour: int, codes: Array, items: Array, rows: int) -> sparse.csr_array:
+        """(B, K) 1 where a past holds an item by a behaviour."""
+        item = codes[pasts.item].astype(np.int64)
+        mine = (pasts.behaviour == behaviour) & (item > 0)
+        found = sparse.csr_array((np.ones(int(mine.sum()), np.float32), (pasts.past[mine], item[mine])), shape=(rows, len(codes)))
+        found.sum_duplicates()
+        found.data[:] = 1.0
+        here = collaborative.of_items(found, codes[items])
+        assert not isinstance(here, np.ndarray)
+        return here
+
     def weighed(self, moment: Moment, items: Array, weights: Array) -> Array:
         """(B, K) float32: `side(moment, items) @ weights` (F,) without the F figures of every pair: most of them are 0."""
         codes, sizes = self.codes()
@@ -215,7 +236,7 @@ class Stock:
             _added(touched, touched.figures @ weights[i * width : (i + 1) * width], code[items], found)
         if self.snapshots is not None:
             self._add_popularity(self.snapshots, moment, codes[0][items], weights[keys * width : len(weights) - len(self.plan.signals)], found)
-        for scores, weight in zip(self._signals(moment, pasts, items), weights[len(weights) - len(self.plan.signals) :], strict=True):
+        for scores, weight in zip(self._sided(moment, pasts, items), weights[len(weights) - len(self.plan.signals) :], strict=True):
             _plus(found, scores, float(weight))
         return found
 
@@ -234,6 +255,14 @@ class Stock:
             return snapshots.item(items[None, :], np.ones((1, 1), np.int64), moment.user[:, None], moment.fitted[:, None])
         snapshot, back = np.unique(snapshots.snapshot(moment.time), return_inverse=True)
         return np.asarray(snapshots.item(items[None, :], snapshot[:, None])[back])
+
+
+def _met(scores: collaborative.Scores, held: sparse.csr_array) -> sparse.csr_array:
+    """(B, K) scores where `held` is 1."""
+    if not isinstance(scores, np.ndarray):
+        return sparse.csr_array(scores.multiply(held))
+    row = np.repeat(np.arange(held.shape[0]), np.diff(held.indptr))
+    return sparse.csr_array((scores[row, held.indices], held.indices, held.indptr), shape=held.shape)
 
 
 def _plus(out: Array, scores: collaborative.Scores, weight: float) -> None:

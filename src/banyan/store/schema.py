@@ -361,6 +361,7 @@ class ModelSpec(_Strict):
     statistics: bool = True
     signals: dict[Name, str | dict[str, Any]] = Field(default_factory=dict)  # what everybody did, as side scores of rankings: name -> part
     signal_pairs: bool = True  # whether signals are pair features of rows with an item, too
+    signal_products: bool = False  # rankings read each signal once more for what the past holds by each behaviour, with a weight of its own
     signal_fits: int = Field(default=4, ge=1)  # with a clock: how often over the training events signals are fitted
     groups: list[Names] = Field(default_factory=list)  # tasks that share a trunk, [[a, b], [c]]; one trunk for all unless given
     between: Literal["nothing", "embeddings"] = "nothing"  # what groups have in common

@@ -42,6 +42,10 @@ class Task(nn.Module, ABC):
         """(n, C) answers whose columns went through maps of their own, as they must stand to each other; as they are unless the kind says more."""
         return answer
 
+    def settle(self, chosen: "Task") -> None:
+        """After the last fit, which held no rows back: take over from `chosen`, fitted without them, what was fitted to those rows."""
+        return None
+
     @abstractmethod
     def forward(self, views: Float[Tensor, "V B H"], candidates: Candidates | None) -> Float[Tensor, "B ..."]:
         """Raw scores; what they mean is the task's own affair."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from banyan import metrics
+from banyan.errors import ConfigError
 from banyan.parts import Natural, Positive, Share, Size
 from banyan.tasks import Task
 from banyan.tasks._figures import rows
@@ -31,6 +32,8 @@ class Ranking(Task):
     `sampling` and `negatives` are read by who draws the candidates: `in_batch` takes the other rows' items, `uniform` and `popularity` add `negatives`
     items for the whole batch, `full` takes the catalogue. `normalise` scores by cosine; `temperature` is then .1 unless given, else 1.
     `leave_out`: behaviours whose items, where a row's past holds them, are no answer: they stand last when targets are ranked, and are not recommended.
+    `blend` says when the weights of the side scores are learned: `together` with the network, or `after`: then the network trains as if there were
+    none, and the weights are fitted to validation rows whenever it is judged (`evaluation.blend`).
     `hidden` > 0 adds a layer of so many ReLU units beside the linear weights of the side scores. `best` is NDCG at 10 (or the first of `at`).
     """
 
@@ -49,6 +52,7 @@ class Ranking(Task):
         normalise: bool = False,
         temperature: Positive | None = None,
         hidden: Natural = 0,
+        blend: Literal["together", "after"] = "together",
         leave_out: tuple[str, ...] = (),
         at: Annotated[tuple[Size, ...], Field(min_length=1)] = (10, 20),
     ) -> None:
@@ -59,6 +63,11 @@ class Ranking(Task):
         self.best = f"ndcg@{10 if 10 in at else at[0]}"
         self.head = head(width, tower, [0.0] * width, dropout)
         self.side = _Side(target.side, hidden) if target.side else None
+        self.after = blend == "after" and self.side is not None
+        if blend == "after" and hidden:
+            raise ConfigError("A ranking's `hidden` layer over side scores is trained with the network; it has none with `blend: after`.")
+        if self.side is not None:
+            self.side.requires_grad_(not self.after)
 
     def query(self, views: Float[Tensor, "V B H"]) -> Float[Tensor, "B H"]:
         """What an index is asked with."""
@@ -77,7 +86,7 @@ class Ranking(Task):
         if candidates is None:
             raise TypeError("A ranking needs candidates.")
         raw = self.query(views) @ self.items(candidates.vectors).T
-        if candidates.side is not None:
+        if candidates.side is not None and not (self.training and self.after):
             raw = self._weighed(raw, candidates.side)
         return raw - candidates.log_q if self.training else raw
 
@@ -85,6 +94,17 @@ class Ranking(Task):
     def linear(self) -> Tensor | None:
         """(F,) weights of the side scores where those alone decide; None where a layer stands beside them, or there are none."""
         return self.side.weights if self.side is not None and self.side.bend is None else None
+
+    def blend(self, weights: Float[Tensor, " F"]) -> None:
+        """Set the weights of the side scores: what a unit of each adds to a score."""
+        assert self.side is not None
+        with torch.no_grad():
+            self.side.weight.copy_(weights / SWIFT)
+
+    def settle(self, chosen: Task) -> None:
+        """Take over weights that were fitted to rows which this fit trains on."""
+        if self.after and isinstance(chosen, Ranking) and chosen.linear is not None:
+            self.blend(chosen.linear)
 
     def _weighed(self, raw: Tensor, side: Float[Tensor, "B K F"] | Side) -> Tensor:
         if self.side is None or side.shape[2] != self.target.side:
