@@ -2,10 +2,11 @@
 
     python -m benchmarks.funnel --data FOLDER --seeds 3
 
-`FOLDER` holds `train_pairs.parquet` (user, item, behavior: view, cart or buy) and `test_buy.parquet` (user, item: one purchase a user, which is no training
-pair). A user's last training purchase is the validation; the epochs are chosen on it by a model fitted without it, and the model is fitted once
-more with it. From one model: `mixed` ranks all items but the user's purchases; `observed` is the part of it whose item is in the user's training
-pairs, `unobserved_in_mixed` the other part; `unobserved` ranks, for those, all items that the user never touched. Ties count against us.
+`FOLDER` holds `train_pairs.parquet` (user, item, behavior: view, cart or buy) and `test_buy.parquet` (user, item: one purchase a user, which is no
+training pair). One of a user's training purchases, drawn at random, is the validation; the epochs are chosen on it by a model fitted without it,
+and the model is fitted once more with it. From one model: `mixed` ranks all items but the user's purchases; `observed` is the part of it whose
+item is in the user's training pairs, `unobserved_in_mixed` the other part; `unobserved` ranks, for those, all items that the user never touched.
+Ties count against us.
 `--apart` first removes from training the views and carts of the very item that a user's test asks for.
 
 The last line printed is a JSON object with `HR@10` and `NDCG@10` of each; an entry goes to RESULTS.md.
@@ -92,6 +93,7 @@ def tables(folder: Path, apart: bool) -> dict[str, pl.DataFrame]:
     test = pl.read_parquet(folder / "test_buy.parquet").select("user", "item")
     if apart:
         pairs = pairs.join(test, on=["user", "item"], how="anti", maintain_order="left")
+    pairs = pairs.sample(fraction=1, shuffle=True, seed=0)  # the file says nothing of order: an item's place in it goes with its popularity
     bought = test.with_columns(behavior=pl.lit("buy"))
     return {"events": pl.concat([pairs, bought], how="vertical_relaxed")}
 

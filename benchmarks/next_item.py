@@ -33,7 +33,17 @@ PAGE: dict[str, Any] = {
     },
     "events": {"table": "events.parquet", "user": "user", "item": "item", "order": "place"},
     "samples": {"next": {"recipe": "next_item", "sequences": True}},
-    "tasks": {"next": {"kind": "ranking", "samples": "next", "negatives": 1500, "normalise": True, "temperature": 0.07, "blend": "after", "leave_out": ["event"]}},
+    "tasks": {
+        "next": {
+            "kind": "ranking",
+            "samples": "next",
+            "negatives": 1500,
+            "normalise": True,
+            "temperature": 0.07,
+            "blend": "after",
+            "leave_out": ["event"],
+        }
+    },
     "split": {"by": "leave_one_out"},
     "model": {
         "width": 64,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from banyan import inference
 from banyan.errors import ConfigError
@@ -18,7 +19,8 @@ from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.types import Array
 
-FIRST = 50  # items taken from each source; what no source ranks among them has no say in the first places
+POOL = 200  # items of a row that are looked at, as many from each source; what no source ranks among its first has no say in the first places
+LEAST = 10  # from each source
 CELLS = 32_000_000  # most figures held at once
 ROUNDS = 100
 FACTORS = (1.0, 0.5, 0.7, 1.4, 2.0)
@@ -78,7 +80,8 @@ def _pool(figures: Tensor, allowed: Tensor, targets: Tensor) -> tuple[Tensor, Te
     A target that is not among them is not added: an item that stands there only for being the target would teach that a low score is a good one.
     """
     shown = figures.masked_fill(~allowed[..., None], -torch.inf)
-    first = [shown[..., i].topk(min(FIRST, figures.shape[1]), dim=1).indices for i in range(figures.shape[2])]
+    most = min(max(POOL // figures.shape[2], LEAST), figures.shape[1])
+    first = [shown[..., i].topk(most, dim=1).indices for i in range(figures.shape[2])]
     items = torch.cat(first, 1).sort(1).values
     fresh = torch.cat([torch.ones_like(items[:, :1], dtype=torch.bool), items[:, 1:] != items[:, :-1]], 1)
     counts = fresh & allowed.gather(1, items)
@@ -88,7 +91,7 @@ def _pool(figures: Tensor, allowed: Tensor, targets: Tensor) -> tuple[Tensor, Te
 def _together(found: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
     """Blocks whose pools may be of different sizes, one below the other; only rows with a target that counts."""
     size = max(counts.shape[1] for _, counts, _ in found)
-    wide = [[torch.nn.functional.pad(each, (0, 0, 0, size - each.shape[1]) if each.ndim == 3 else (0, size - each.shape[1])) for each in block] for block in found]
+    wide = [[pad(each, (0,) * 2 * (each.ndim - 2) + (0, size - each.shape[1])) for each in block] for block in found]
     figures, counts, wanted = (torch.cat(each) for each in zip(*wide, strict=True))
     has = wanted.any(1)
     return figures[has], counts[has], wanted[has]

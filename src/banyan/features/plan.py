@@ -64,7 +64,7 @@ class Plan:
     pair_keys: list[str] = field(default_factory=list)  # item features whose counts pairs hold, the item itself first
     pair: list[str] = field(default_factory=list)  # names of the P pair features
     side: list[str] = field(default_factory=list)  # names of the F side scores of a ranking's candidates
-    signals: list[str] = field(default_factory=list)  # names of the signals, whose scores are the last side scores, then of their products with what the past holds
+    signals: list[str] = field(default_factory=list)  # the last side scores: names of the signals, then of their products with what a past holds
     words: list[tuple[str, str, str]] = field(default_factory=list)  # (entity, its text, the item's text) whose n-grams pairs compare
     idf: dict[str, list[float]] = field(default_factory=dict)  # text of the item -> inverse document frequency of each bucket
     rows: int = 0  # rows of the fused embedding table

@@ -44,7 +44,7 @@ class Task(nn.Module, ABC):
 
     def settle(self, chosen: "Task") -> None:
         """After the last fit, which held no rows back: take over from `chosen`, fitted without them, what was fitted to those rows."""
-        return None
+        return
 
     @abstractmethod
     def forward(self, views: Float[Tensor, "V B H"], candidates: Candidates | None) -> Float[Tensor, "B ..."]:
