@@ -33,7 +33,17 @@ PAGE: dict[str, Any] = {
     "entities": {"user": {"id": "user", "embed_id": False}, "item": {"id": "item"}},
     "events": {"table": "events.parquet", "user": "user", "item": "item", "behaviour": "behavior"},
     "samples": {"next": {"recipe": "next_item", "behaviours": ["buy"]}},
-    "tasks": {"next": {"kind": "ranking", "samples": "next", "sampling": "full", "leave_out": ["buy"]}},
+    "tasks": {
+        "next": {
+            "kind": "ranking",
+            "samples": "next",
+            "negatives": 1500,
+            "normalise": True,
+            "temperature": 0.07,
+            "blend": "after",
+            "leave_out": ["buy"],
+        }
+    },
     "split": {"by": "leave_one_out"},
     "model": {
         "width": 64,
@@ -45,11 +55,12 @@ PAGE: dict[str, Any] = {
         "products": False,
         "signals": {
             "taste": {"part": "ease", "behaviours": {"buy": 1.0}, "l2": 20.0},
+            "touched": {"part": "ease", "behaviours": {"buy": 1.0, "cart": 0.5, "view": 0.3}, "l2": 100.0},
             "bought": {"part": "rate", "of": "buy", "per": "view"},
             "carted": {"part": "rate", "of": "buy", "per": "cart"},
         },
     },
-    "training": {"epochs": 6, "batch": 512, "lr": 0.002},
+    "training": {"epochs": 3, "batch": 512, "lr": 0.002, "embedding_lr": 0.01},
 }
 SLICES = ("mixed", "observed", "unobserved", "unobserved_in_mixed")
 
