@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from banyan import parts
 from banyan.bundle import Bundle, save
 from banyan.errors import BanyanError, ConfigError
+from banyan.evaluation import space
 from banyan.evaluation.evaluate import validator
 from banyan.features.build import Data, build
 from banyan.features.given import Given
@@ -275,3 +276,14 @@ def test_check_says_how_many_rows_may_get_a_label(store: Store) -> None:
     said = {(each.severity, each.where): each.found for each in check(open_store(store)) if "label" in each.found and each.where.startswith("tasks")}
     assert "training rows have no liked: the model may label them" in said["info", "tasks.liked"]
     assert ("info", "tasks.taste") in said
+
+
+def test_weights_of_auxiliary_tasks_and_their_steps_alone_can_be_searched(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text("auxiliary.masked.weight: {low: 0.01, high: 1.0, log: true}\ntraining.pretrain: {low: 0, high: 8}", encoding="utf-8")
+    found = space.read(tmp_path / "space.yaml", store)
+    assert found.here(store) == {"auxiliary.masked.weight": 0.1, "training.pretrain": 4}
+    changed = found.of(store, {"auxiliary.masked.weight": 0.5, "training.pretrain": 2})
+    assert (changed.auxiliary["masked"].weight, changed.auxiliary["upcoming"].weight, changed.training.pretrain) == (0.5, 0.3, 2)
+    plain = store.model_copy(update={"auxiliary": {}})
+    with pytest.raises(ConfigError, match="cannot be searched"):
+        space.read(tmp_path / "space.yaml", plain)

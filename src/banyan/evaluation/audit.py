@@ -116,7 +116,8 @@ class Course:
         if "pace" not in self.ledger:
             step, validation = self.bench.pace()
             epochs = self.bench.store.training.epochs
-            self.ledger.add("pace", {"joint": step * self.bench.budget.steps * epochs + validation * epochs, "step": step, "minutes": minutes or 0.0})
+            steps = self.bench.budget.steps * epochs + self.bench.store.training.pretrain
+            self.ledger.add("pace", {"joint": step * steps + validation * epochs, "step": step, "minutes": minutes or 0.0})
         pace = self.ledger["pace"]
         joint, share = pace["joint"], 1.0
         if pace["minutes"]:

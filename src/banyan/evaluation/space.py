@@ -75,7 +75,7 @@ class Space:
                 values.setdefault("model", {})[family] = {"part": name, **(own[1] if own[0] == name else {}), **options}
         for key, value in point.items():
             section, *rest = key.split(".")
-            if section in ("training", "model", "tasks") and not (section == "model" and rest[0] in FAMILIES):
+            if section in ("training", "model", "tasks", "auxiliary") and not (section == "model" and rest[0] in FAMILIES):
                 here = values.setdefault(section, {})
                 for step in rest[:-1]:
                     here = here.setdefault(step, {})
@@ -108,8 +108,8 @@ def _value(store: Store, key: str) -> Any:
         name, given = parts.spec(getattr(store.model, section)) if getattr(store.model, section) is not None else ("", {})
         known = parts.options(section, rest[0])
         return given.get(rest[1], known[rest[1]].default) if name == rest[0] else known[rest[1]].default
-    if section == "tasks":
-        return getattr(store.tasks[rest[0]], rest[1], None)
+    if section in ("tasks", "auxiliary"):
+        return getattr(getattr(store, section)[rest[0]], rest[1], None)
     value = getattr(getattr(store, section), rest[0])
     return parts.spec(value)[0] if rest[0] in FAMILIES and value is not None else value
 
@@ -178,6 +178,7 @@ def _known(path: Path, key: str, store: Store) -> None:
             raise ConfigError(f"{path}: {section} {rest[0]!r} has no option {rest[1]!r}.{hint(rest[1], list(known))}")
         return
     allowed = [*(f"model.{each}" for each in MODEL), *(f"training.{each}" for each in TRAINING), *(f"tasks.{task}.weight" for task in store.tasks)]
+    allowed += [*(f"auxiliary.{name}.weight" for name in store.auxiliary), *(["training.pretrain"] if store.auxiliary else [])]
     if key not in allowed:
         raise ConfigError(f"{path}: {key!r} cannot be searched.{hint(key, allowed)} Keys: {', '.join(allowed)}, and options of parts, such as sharing.ple.own.")
 

@@ -157,7 +157,7 @@ class Bench:
 
     def pace(self, steps: int = 4) -> tuple[float, float]:
         """(Seconds of a step, seconds of a validation) of all tasks together, measured on a few."""
-        training = self.store.training.model_copy(update={"epochs": 1, "seconds": None})
+        training = self.store.training.model_copy(update={"epochs": 1, "seconds": None, "pretrain": 0})
         torch.manual_seed(0)
         network = Network(self.data.plan, self.store.model, self.store.tasks, self.store.auxiliary)
         fit = Fit(network, self.feeder, self.store.tasks, training, _balanced(self.store, network), given=Budget(self.budget.shares, steps), device=self.device)
