@@ -28,13 +28,19 @@ def card(store: Store, network: Network, data: Data, facts: Mapping[str, Any]) -
         _log(data, facts),
         "## Options",
         "```json\n" + json.dumps({**{key: getattr(store.model, key) for key in SHOWN}, **dict(facts.get("options") or {})}, indent=1, default=str) + "\n```",
-        f"{sum(p.numel() for p in network.parameters()):,} dense parameters; {network.plan.rows:,} embeddings of {network.embeddings.weight.shape[1]} numbers.",
+        f"{_dense(network):,} dense parameters; {network.plan.rows:,} embeddings of {network.embeddings.weight.shape[1]} numbers.",
         "## Versions",
         _table(("package", "version"), [[name, each] for name, each in facts["versions"].items()]),
         "## Notes and limits",
         _notes(facts),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _dense(network: Network) -> int:
+    """How many numbers a bundle holds beside the embeddings: those of auxiliary tasks are left out."""
+    whole, less = (sum(p.numel() for p in module.parameters()) for module in (network, network.auxiliary))
+    return whole - less
 
 
 def _task(name: str, store: Store, network: Network) -> list[str]:

@@ -56,8 +56,10 @@ def _store(path: Path, lent: bool) -> Store:
         model, tasks = found["model"], found["tasks"]
         if ":" in _part(model["balancing"]):
             model["balancing"] = "fixed"  # an answer needs no balancer
-        named = [model["sharing"], model.get("history"), model.get("cross"), *model["encoders"].values()]
-        named += [each for task in tasks.values() for each in (task["kind"], task.get("calibration"))]
+        if any(":" in str(each.get("kind")) for each in found.get("auxiliary", {}).values()):
+            found["auxiliary"], found["training"]["pretrain"] = {}, 0  # nor questions that only training asks
+        named = [model["sharing"], model.get("history"), model.get("cross"), *model["encoders"].values(), *model.get("signals", {}).values()]
+        named += [each for task in tasks.values() for each in (task["kind"], task.get("calibration"), task.get("delayed"))]
         outside = [each for each in map(_part, named) if ":" in each]
     if outside and not lent:
         raise BundleError(f"{path}: the bundle uses the part {outside[0]!r} from outside of banyan. If you trust it, load with lent=True.")
