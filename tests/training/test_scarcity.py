@@ -16,13 +16,14 @@ from banyan.evaluation import space
 from banyan.evaluation.evaluate import validator
 from banyan.features.build import Data, build
 from banyan.features.given import Given
+from banyan.features.labels import Labels
 from banyan.inference import predict
 from banyan.model import Network
 from banyan.run import feeder_of
 from banyan.store.doctor import check
 from banyan.store.load import dump, load
 from banyan.store.open import open_store
-from banyan.store.schema import Store
+from banyan.store.schema import PseudoSpec, Store
 from banyan.training.loop import Fit, _add
 from banyan.training.pseudo import told
 from banyan.types import TEST, TRAIN, VALID
@@ -287,3 +288,23 @@ def test_weights_of_auxiliary_tasks_and_their_steps_alone_can_be_searched(store:
     plain = store.model_copy(update={"auxiliary": {}})
     with pytest.raises(ConfigError, match="cannot be searched"):
         space.read(tmp_path / "space.yaml", plain)
+
+
+@pytest.mark.parametrize("sure", [False, True])
+def test_where_no_row_gets_a_label_training_goes_as_without(store: Store, data: Data, sure: bool) -> None:
+    """Since nobody lacks one, or since the model is never sure enough."""
+    spec = PseudoSpec(confidence=1.0)
+    tasks = {name: each.model_copy(update={"pseudo_labels": spec}) for name, each in store.tasks.items()}
+    if not sure:
+        tables = dict(data.tables)
+        for name, table in data.tables.items():
+            labels = {task: Labels(each.value, np.ones_like(each.seen)) for task, each in table.labels.items()}
+            tables[name] = replace(table, labels=labels)
+        data = replace(data, tables=tables)
+    plain = {name: each.model_copy(update={"pseudo_labels": None}) for name, each in store.tasks.items()}
+    ours, theirs = (fit(store.model_copy(update={"tasks": each}), data) for each in (tasks, plain))
+    record, _ = ours.run(), theirs.run()
+    assert all(each["labelled"] == 0 for each in record.pseudo_labels.values())
+    assert ours.pseudo.given == {}
+    for key, value in theirs.network.state_dict().items():
+        assert torch.equal(value, ours.network.state_dict()[key]), key

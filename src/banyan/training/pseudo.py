@@ -50,10 +50,11 @@ class Pseudo:
                 if len(asked) > spec.most:
                     rng = np.random.default_rng([self.seed, 3, number, epochs])
                     asked = np.sort(rng.choice(asked, spec.most, replace=False))
-                self.given[name] = self._labelled(name, spec, asked)
-                said[name] = {"unlabelled": float(len(lacking)), "asked": float(len(asked)), "labelled": float(len(self.given[name]))}
-                if len(self.given[name]):
-                    said[name]["confidence"] = float(self.given[name].confidence.mean())
+                said[name] = {"unlabelled": float(len(lacking)), "asked": float(len(asked)), "labelled": 0.0}
+                self.given.pop(name, None)
+                if len(asked) and len(given := self._labelled(name, spec, asked)):
+                    self.given[name] = given
+                    said[name] |= {"labelled": float(len(given)), "confidence": float(given.confidence.mean())}
         self._sort()
         return said
 
