@@ -178,16 +178,16 @@ def _entry(result: Mapping[str, Any], options: argparse.Namespace, command: str)
 
 
 def _table(name: str, rows: Mapping[str, Mapping[str, Any]], costs: Mapping[str, float]) -> list[str]:
-    head = [f"| {name} | gain, % | interval | worst task | cost | ms a step of `balancer_cost` |", "| --- | --- | --- | --- | --- | --- |"]
+    head = [f"| {name} | gain, % | interval | worst task | steps | cost | ms a step of `balancer_cost` |", "| --- " * 7 + "|"]
     order = sorted(rows, key=lambda each: -(rows[each]["gain"] if rows[each]["gain"] is not None else -math.inf))
     return head + [f"| {each} | {_cells(rows[each])} | {f'{costs[each]:.0f}' if each in costs else '-'} |" for each in order]
 
 
 def _cells(row: Mapping[str, Any]) -> str:
     if row["gain"] is None:
-        return f"- | {row['failed']} runs failed | - | -"
+        return f"- | {row['failed']} runs failed | - | {row['steps']:.0f} | -"
     within = "-" if row["low"] is None else f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f}"
-    return f"{100 * row['gain']:+.2f} | {within} | {row['worst']} {100 * row['worst_gain']:+.1f} | {row['cost']:.2f}"
+    return f"{100 * row['gain']:+.2f} | {within} | {row['worst']} {100 * row['worst_gain']:+.1f} | {row['steps']:.0f} | {row['cost']:.2f}"
 
 
 if __name__ == "__main__":
