@@ -23,7 +23,7 @@ POOL = 200  # items of a row that are looked at, as many from each source; what 
 LEAST = 10  # from each source
 CELLS = 32_000_000  # most figures held at once
 ROUNDS = 100
-FACTORS = (1.0, 0.5, 0.7, 1.4, 2.0)
+FACTORS = (1.0, 0.7, 1.4)  # few and near: the metric of some thousand rows is noisy
 TOP = 10
 SHRINK = 1e-3  # of the weights, squared, in nats a row
 
@@ -56,7 +56,7 @@ def _pooled(network: Network, feeder: Feeder, question: Question) -> tuple[Tenso
     for where, score in inference.scores(network, feeder, question.task, question.table, question.rows, sided=False, most=most):
         rows = question.rows[where]
         moment = data.moment.take(rows)
-        figures = torch.cat([score.cpu()[..., None], stock.side(moment, everything).whole()], 2)
+        figures = torch.stack([score.cpu(), *stock.side(moment, everything).whole().unbind(2)])
         allowed = torch.ones(score.shape, dtype=torch.bool)
         if left:
             by, had = stock.had(moment, left)
@@ -75,17 +75,16 @@ def _targets(targets: tuple[Array, Array], rows: Array, shape: Sequence[int]) ->
 
 
 def _pool(figures: Tensor, allowed: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of (n, items, 1 + F) figures those of each row's first items by each of them.
+    """Of (1 + F, n, items) figures those of each row's first items by each of them.
 
     A target that is not among them is not added: an item that stands there only for being the target would teach that a low score is a good one.
     """
-    shown = figures.masked_fill(~allowed[..., None], -torch.inf)
-    most = min(max(POOL // figures.shape[2], LEAST), figures.shape[1])
-    first = [shown[..., i].topk(most, dim=1).indices for i in range(figures.shape[2])]
+    most = min(max(POOL // len(figures), LEAST), figures.shape[2])
+    first = [each.masked_fill(~allowed, -torch.inf).topk(most, dim=1).indices for each in figures]
     items = torch.cat(first, 1).sort(1).values
     fresh = torch.cat([torch.ones_like(items[:, :1], dtype=torch.bool), items[:, 1:] != items[:, :-1]], 1)
     counts = fresh & allowed.gather(1, items)
-    return figures.gather(1, items[..., None].expand(-1, -1, figures.shape[2])), counts, targets.gather(1, items) & counts
+    return torch.stack([each.gather(1, items) for each in figures], 2), counts, targets.gather(1, items) & counts
 
 
 def _together(found: list[tuple[Tensor, Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
@@ -121,11 +120,11 @@ def _weights(figures: Tensor, counts: Tensor, wanted: Tensor) -> Tensor:
 
 
 def _turned(weights: Tensor, figures: Tensor, counts: Tensor, wanted: Tensor) -> Tensor:
-    """The weights, each in its turn multiplied by the factor that ranks the pools' targets best; 1 where several do. Twice round."""
+    """The weights, each in its turn multiplied by the factor that ranks the pools' targets best; 1 where several do."""
     with torch.no_grad():
         side = figures[..., 1:]
         total = (figures[..., 0] + side @ weights).masked_fill(~counts, -torch.inf)
-        for i in [*range(len(weights))] * 2:
+        for i in range(len(weights)):
             tried = [_gain(total + (factor - 1) * weights[i] * side[..., i], wanted) for factor in FACTORS]
             factor = FACTORS[int(np.argmax(tried))]
             total = total + (factor - 1) * weights[i] * side[..., i]
