@@ -20,13 +20,13 @@ from banyan.store.load import load
 from banyan.store.open import open_store
 from banyan.store.schema import Store
 from banyan.store.world import World, gap_closed
+from banyan.training.budget import Budget
 from banyan.training.loop import Fit
 from banyan.types import TEST
 from benchmarks import _truths
 
 FIGHT = ("keeps", "returns")
 NARROW = {"part": "benchmarks._one_number:OneNumber"}  # a shared representation of one direction
-LONGER = 3  # times as many epochs as the whole store has: two tasks by themselves take longer to learn what users and items are
 DRAWS = 200
 
 
@@ -65,13 +65,36 @@ def run(
     wanted = list(shop.store.tasks) if alone is None else list(alone)
     found["gains"] = _gains(trial, wanted, runs / "alone", tell)
     if alone is not None and set(FIGHT) <= set(wanted):
-        model = shop.store.model.model_copy(update={"sharing": NARROW, "wide": False})
-        epochs = LONGER * shop.store.training.epochs
-        training = shop.store.training.model_copy(update={"epochs": epochs, "patience": epochs})
-        narrow = shop.store.model_copy(update={"model": model, "training": training})
         tell(f"seed {world.seed}: {' and '.join(FIGHT)} through a bottleneck of one number")
-        found["narrow"] = _gains(_joint(narrow, data, FIGHT, runs / "narrow"), FIGHT, runs / "narrow-alone", tell)
+        found["narrow"] = _fight(trial, runs, tell)
     return found | {"all_cpu_seconds": time.process_time() - began}
+
+
+def _fight(whole: Trial, runs: Path, tell: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+    """Gains of the two that fight over each of them alone, when all that a row's tokens say goes through one number.
+
+    All three networks begin with the tokens of the joint model, so that no task has to learn from the other's rows what users and items are:
+    what is left between them is the one number.
+    """
+    model = whole.store.model.model_copy(update={"sharing": NARROW, "wide": False})
+    store = whole.store.model_copy(update={"model": model})
+    both = _joint(store, whole.data, FIGHT, runs / "narrow", lent=whole.fit.network)
+    alone = {}
+    for task in FIGHT:
+        tell(f"{task} alone")
+        budget = transfer.budget_alone(both.feeder, both.store.tasks, both.fit.budget, task)
+        one = _joint(store, whole.data, [task], runs / "narrow-alone" / task, lent=whole.fit.network, given=budget)
+        alone[task] = [transfer.Alone(task, store.training.seed, one.evaluation, one.fit.record, one.fit.record.cpu_seconds)]
+    rows = transfer.compare(both.store, both.data, both.evaluation, alone, draws=DRAWS)
+    return {row.task: _row(row) for row in rows}
+
+
+def _lend(lender: Network, network: Network) -> None:
+    """Give a network the embeddings and the encoders of another over the same plan: all that lies before the sharing."""
+    network.embeddings.weight.copy_(lender.embeddings.weight)
+    tokens = {key: value for key, value in lender.trunks[0].state_dict().items() if not key.startswith(("sharing.", "wide."))}
+    missing = network.trunks[0].load_state_dict(tokens, strict=False)
+    assert not missing.unexpected_keys, missing.unexpected_keys
 
 
 def _narrowed(store: Store, tasks: Sequence[str]) -> Store:
@@ -82,12 +105,16 @@ def _narrowed(store: Store, tasks: Sequence[str]) -> Store:
     return store.model_copy(update={"tasks": kept, "samples": {name: each for name, each in store.samples.items() if name in used}})
 
 
-def _joint(store: Store, data: Data, tasks: Sequence[str], folder: Path) -> Trial:
+def _joint(store: Store, data: Data, tasks: Sequence[str], folder: Path, *, lent: Network | None = None, given: Budget | None = None) -> Trial:
+    """`lent`: a network whose tokens this one begins with. `given`: the budget, the store's own unless given."""
     store = store.model_copy(update={"tasks": {name: store.tasks[name] for name in tasks}})
     feeder = Feeder(data, {name: task_options(store, name) for name in tasks}, store.model.id_dropout)
     torch.manual_seed(store.training.seed)
     network = Network(data.plan, store.model, store.tasks)
-    fit = Fit(network, feeder, store.tasks, store.training, store.model.balancing, evaluate=validator(feeder, store.tasks), folder=folder)
+    if lent is not None:
+        _lend(lent, network)
+    balancing = store.model.balancing if len(store.tasks) > 1 else "fixed"
+    fit = Fit(network, feeder, store.tasks, store.training, balancing, evaluate=validator(feeder, store.tasks), given=given, folder=folder)
     fit.run()
     calibrate(network, feeder, store.tasks, seed=store.training.seed)
     return Trial(store, data, feeder, fit, evaluate(network, feeder, store.tasks, TEST))
