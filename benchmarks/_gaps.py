@@ -16,7 +16,8 @@ def summary(seeds: Sequence[Found]) -> dict[str, Any]:
     """Figures and gains over worlds: means, spreads, and what each seed said."""
     found: dict[str, Any] = {"figures": _figures(seeds), "gains": _gains(seeds, "gains")}
     if any("narrow" in each for each in seeds):
-        found["narrow"] = _gains(seeds, "narrow")
+        narrow = [each["narrow"] for each in seeds if "narrow" in each]
+        found["narrow"] = _gains([{"narrow": {**each, "both": _mean(list(each.values()))}} for each in narrow], "narrow")
     found["least_closed"] = min((row["closed"] for row in found["figures"].values() if not math.isnan(row["closed"])), default=None)
     found["cpu_seconds"] = [round(each["cpu_seconds"]) for each in seeds]
     return found
@@ -46,6 +47,13 @@ def _gains(seeds: Sequence[Found], key: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _mean(rows: Sequence[Found]) -> dict[str, Any]:
+    """The mean over the tasks that fight: which of them wins the number is chance, that they lose by sharing it is not. Its width is the mean of theirs."""
+    found = {key: statistics.fmean(row[key] for row in rows) for key in ("joint", "alone", "gain", "low", "high")}
+    verdict = "better" if found["low"] > 0 else "worse" if found["high"] < 0 else "no difference"
+    return {"metric": rows[0]["metric"], **found, "verdict": verdict}
+
+
 def _half(rows: Sequence[Found]) -> float:
     """Half the width of a 95 % interval of the mean gain over worlds.
 
@@ -66,7 +74,10 @@ def said(result: Found) -> list[str]:
     if not result["null"]:
         short = [f"{name} {row['closed']:.2f}" for name, row in result["figures"].items() if not row["closed"] >= ENOUGH]
         lines.append(f"**{'below' if short else 'all at or above'} {ENOUGH:.0%} of the gap{': ' + ', '.join(short) if short else ''}**")
-    for key, what in (("gains", "joint against alone"), ("narrow", "keeps and returns through one number, together against each by itself")):
+    for key, what in (
+        ("gains", "joint against alone"),
+        ("narrow", "keeps and returns through one number, together against each by itself, and the mean of the two"),
+    ):
         if result.get(key):
             lines.append(f"{what}: {'; '.join(_gain(task, row) for task, row in result[key].items())}")
     return lines
