@@ -21,6 +21,7 @@ from banyan.features.plan import Plan, readers
 from banyan.features.stock import ITEM
 from banyan.store.schema import ModelSpec
 from banyan.types import Batch, Block, Column, Past, Sizes, Step, Stretch, Windows
+from banyan.wide import Wide
 
 ENCODERS = {"category": "categorical", "number": "numeric", "tags": "tags", "text": "text", "vector": "vector", "time": "time"}
 PAIR_TOKENS = 2
@@ -119,7 +120,7 @@ class Trunk(nn.Module):
         self.sharing = parts.build("sharing", spec.sharing, self.sizes)
         height = self.sharing.width
         met = PRODUCT_TOKENS * width if "products" in self.lengths else 0
-        self.wide = _Wide(plan, len(plan.pair) if "pair" in self.lengths else 0, met, len(parents), height) if spec.wide else None
+        self.wide = Wide(plan, met, len(parents), height, pairs="pair" in self.lengths) if spec.wide else None
 
     def _compress(self, spec: ModelSpec) -> None:
         self.compressed, self.squeezed = nn.ModuleDict(), list(spec.compress)
@@ -287,30 +288,6 @@ class _Meeting(nn.Module):
         met = sum(self.scale[i] * z[a] * z[b] for i, a, b in here)
         assert isinstance(met, Tensor)
         return met.view(batch.rows, PRODUCT_TOKENS, self.width)
-
-
-class _Wide(nn.Module):
-    """A linear path from a row's numbers, pair features and products to each view, past the experts (wide and deep: Cheng et al., DLRS 2016).
-
-    A count is nearly linear in its own lags, a repeat purchase in its own past, a taste that is met in the products of what the row's things
-    are; what is nearly linear should not have to squeeze through a token of width D that all tasks share. Starts at 0.
-    """
-
-    def __init__(self, plan: Plan, pairs: int, met: int, views: int, height: int) -> None:
-        super().__init__()
-        self.pairs = pairs
-        self.weight = nn.Parameter(torch.zeros(views, 2 * len(plan.context.numbers) + pairs + met, height))
-
-    def forward(self, batch: Batch, views: Sequence[int], products: Tensor | None) -> Float[Tensor, "V B H"] | float:
-        if not self.weight.shape[1]:
-            return 0.0
-        context = batch.context
-        inputs = [context.numbers, context.known.to(context.numbers.dtype)]
-        if self.pairs:
-            inputs.append(context.numbers.new_zeros(batch.rows, self.pairs) if batch.pair is None else batch.pair)
-        if products is not None:
-            inputs.append(products.flatten(1))
-        return torch.cat(inputs, 1) @ self.weight[list(views)]
 
 
 def copies_of(spec: ModelSpec, views: int) -> int:

@@ -15,12 +15,12 @@ def by_hand(events: list[tuple[int, int, int, float]], past: int, code: int, cod
     found: list[float] = []
     for behaviour in (0, 1):
         ages = [age for p, item, b, age in events if p == past and b == behaviour and codes[item] == code]
-        found += [np.log1p(len(ages)), 1 / (1 + min(ages)) if ages else 0.0]
+        found += [np.log1p(len(ages)), 1 / (1 + min(ages)) if ages else 0.0, np.log1p(100 * sum((1 + age) ** -0.5 for age in ages))]
     return found
 
 
 @given(EVENTS)
-def test_counts_and_recency_are_those_by_hand(events: list[tuple[int, int, int, float]]) -> None:
+def test_counts_recency_and_activation_are_those_by_hand(events: list[tuple[int, int, int, float]]) -> None:
     events.sort(key=lambda e: e[0])
     flat = list(zip(*events, strict=True)) if events else [(), (), (), ()]
     pasts = Pasts(*(np.array(each, kind) for each, kind in zip(flat, (np.int64, np.int32, np.int16, np.float32), strict=True)))
@@ -29,7 +29,7 @@ def test_counts_and_recency_are_those_by_hand(events: list[tuple[int, int, int, 
     found = pairs.user_item(pasts, past, right, codes, [5, 3], 2)
     wanted = [[x for code in codes for x in by_hand(events, p, code[i], code)] for p, i in zip(past, right, strict=True)]
     assert found.dtype == np.float32
-    assert np.allclose(found, np.array(wanted, np.float32).reshape(20, 8), rtol=1e-6)
+    assert np.allclose(found, np.array(wanted, np.float32).reshape(20, 12), rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 3)])
@@ -37,8 +37,8 @@ def test_any_shape_of_rows_is_answered(shape: tuple[int, ...]) -> None:
     pasts = Pasts(np.array([0, 0, 3]), np.array([1, 1, 2], np.int32), np.array([0, 0, 1], np.int16), np.array([1, 3, 0], np.float32))
     past, right = np.broadcast_to(np.arange(4).reshape(-1, *[1] * (len(shape) - 1)), shape), np.ones(shape, np.int64)
     found = pairs.user_item(pasts, past, right, [np.arange(5)], [5], 2)
-    assert found.shape == (*shape, 4)
-    assert np.allclose(found[0], [np.log(3), 0.5, 0, 0])
+    assert found.shape == (*shape, 6)
+    assert np.allclose(found[0], [np.log(3), 0.5, np.log1p(100 * (2**-0.5 + 0.5)), 0, 0, 0])
     assert not found[1:].any()
 
 

@@ -10,7 +10,9 @@ import numpy as np
 
 from banyan.types import Array
 
-FIGURES = ("count", "recency")  # of each behaviour with each key
+FIGURES = ("count", "recency", "activation")  # of each behaviour with each key
+FINE = 100  # activations are counted in hundredths before the log: far below one event is told from none, and between few and many the log is a line
+UNIT = 2**24  # of activations, summed as whole numbers, so that the order of events changes no bit
 
 
 @dataclass(frozen=True)
@@ -49,25 +51,29 @@ def spans(start: Array, end: Array) -> tuple[Array, Array]:
 
 
 def touched(pasts: Pasts, code: Array, size: int, behaviours: int) -> Touched:
-    """Figures of every (past, code) pair that occurs: for each behaviour log1p(count) and 1 / (1 + age of the latest).
+    """Figures of every (past, code) pair that occurs: for each behaviour log1p(count), 1 / (1 + age of the latest), and log1p(100 activation).
 
-    `code` (m,) is the item itself or a category of it, in [0, size).
+    activation = sum over its events of (1 + age)^-1/2, the base-level activation of ACT-R (Anderson and Schooler, 1991): how often and how lately in
+    one number, which is what brings people back to things. `code` (m,) is the item itself or a category of it, in [0, size).
     """
     key = pasts.past * size + code
-    order = np.argsort(key)  # ties may come in any order: counts and maxima do not see it
+    order = np.argsort(key)  # ties may come in any order: counts, maxima and whole numbers do not see it
     key = key[order]
     first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.zeros(0, np.int64)
     fresh = 1 / (1 + pasts.age[order])
+    strength = np.rint(np.sqrt(fresh) * UNIT).astype(np.int64)
     figures = np.zeros((len(first), behaviours * len(FIGURES)), np.float32)
     for b in range(behaviours if len(first) else 0):
         mine = pasts.behaviour[order] == b
-        figures[:, 2 * b] = np.log1p(np.add.reduceat(mine.astype(np.float32), first))
-        figures[:, 2 * b + 1] = np.maximum.reduceat(np.where(mine, fresh, 0), first)
+        at = b * len(FIGURES)
+        figures[:, at] = np.log1p(np.add.reduceat(mine.astype(np.float32), first))
+        figures[:, at + 1] = np.maximum.reduceat(np.where(mine, fresh, 0), first)
+        figures[:, at + 2] = np.log1p(np.add.reduceat(np.where(mine, strength, 0), first) * (FINE / UNIT))
     return Touched(key[first], figures, size)
 
 
 def user_item(pasts: Pasts, past: Array, right: Array, codes: Sequence[Array], sizes: Sequence[int], behaviours: int) -> Array:
-    """(..., P) float32 pair features of left `past` (...) and right item `right` (...), P = keys * behaviours * 2.
+    """(..., P) float32 pair features of left `past` (...) and right item `right` (...), P = keys * behaviours * 3.
 
     `codes[i]` (item rows,) maps an item's row number to its i-th key (the item itself, its category, ...), `sizes[i]` how many there are.
     """

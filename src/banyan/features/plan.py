@@ -63,6 +63,7 @@ class Plan:
     clock: str = "none"
     pair_keys: list[str] = field(default_factory=list)  # item features whose counts pairs hold, the item itself first
     pair: list[str] = field(default_factory=list)  # names of the P pair features
+    pair_edges: list[list[float]] = field(default_factory=list)  # of each pair feature, the edges of its pieces, rising
     side: list[str] = field(default_factory=list)  # names of the F side scores of a ranking's candidates
     signals: list[str] = field(default_factory=list)  # the last side scores: names of the signals, then of their products with what a past holds
     words: list[tuple[str, str, str]] = field(default_factory=list)  # (entity, its text, the item's text) whose n-grams pairs compare
@@ -94,7 +95,7 @@ class Plan:
             "context": columns.plain(self.context),
             "targets": {key: asdict(t) for key, t in self.targets.items()},
             "tables": {key: asdict(t) for key, t in self.tables.items()},
-            **{key: getattr(self, key) for key in ("behaviours", "scenarios", "clock", "pair_keys", "pair", "side", "signals", "words", "idf", "rows")},
+            **{key: getattr(self, key) for key in ("behaviours", "scenarios", "clock", "pair_keys", "pair", "pair_edges", "side", "signals", "words", "idf", "rows")},
         }
 
     @classmethod
@@ -111,6 +112,7 @@ class Plan:
             found["clock"],
             list(found["pair_keys"]),
             list(found["pair"]),
+            [list(each) for each in found["pair_edges"]],
             list(found["side"]),
             list(found["signals"]),
             [(entity, text, title) for entity, text, title in found["words"]],

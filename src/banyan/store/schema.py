@@ -348,13 +348,13 @@ class ModelSpec(_Strict):
     history: str | dict[str, Any] | None = "target"
     cross: str | dict[str, Any] | None = None
     products: bool = True  # products of what two entities of a row are: user x item, query x item, user x offer
-    wide: bool = True  # a linear path from a row's numbers, pair features and products to each task, past the experts
+    wide: bool = True  # a linear path from a row's numbers, pair features, their pieces and products to each task, past the experts
     encoders: dict[str, str | dict[str, Any]] = Field(default_factory=dict)  # feature kind -> encoder part
     length: int = Field(default=50, ge=1)  # L: newest events of a history
     behaviours: Names | None = None  # behaviours that a history holds; all unless given
     compress: dict[str, int] = Field(default_factory=dict)  # slot -> tokens it is projected to
     id_dropout: float = Field(default=0.1, ge=0, lt=1)  # share of ids replaced by the never-seen one in training
-    pairs: bool = True  # counts and recency of the user with the item, its category, its brand
+    pairs: bool = True  # counts, recency and activation of the user with the item, its category, its brand
     pair_features: Names | None = None  # item features beside the id whose values are counted; all categories unless given
     pair_last: int = Field(default=1000, ge=1)  # newest events of a user that pairs look at
     snapshot: Span = "7d"  # boundaries at which statistics over many users are refreshed

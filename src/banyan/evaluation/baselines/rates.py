@@ -76,7 +76,7 @@ def _key(data: Data, table: TableData) -> Array | None:
 
 def _bucket(data: Data, table: TableData) -> Array | None:
     """(n,) code of the bucket that a row's pair counts and recencies (user x item) fall into; None without pair features."""
-    names = [i for i, name in enumerate(data.plan.pair) if name.startswith("id:")]
+    names = [i for i, name in enumerate(data.plan.pair) if name.startswith("id:") and not name.endswith("activation")]
     if table.pair is None or not names:
         return None
     levels = [np.digitize(table.pair[:, i], AGES if data.plan.pair[i].endswith("recency") else COUNTS) for i in names]

@@ -1,0 +1,65 @@
+"""The linear path: a row's numbers, pair features and products, straight to each view. Knows neither experts nor heads."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from banyan.features.plan import Plan
+from banyan.types import Batch
+
+
+class Pieces(nn.Module):
+    """Numbers as piecewise linear encodings (Gorishniy et al., NeurIPS 2022, eq. 1): of each number, how far it fills each of its pieces.
+
+    piece t of x = (x - edge_t) / (edge_t+1 - edge_t), held inside [0, 1]
+
+    A linear function of them is any function that is linear between the edges, one number at a time: a generalised additive model.
+    """
+
+    def __init__(self, edges: Sequence[Sequence[float]]) -> None:
+        """`edges` of each number, rising; a number with fewer than two has no piece."""
+        super().__init__()
+        pieces = [(i, low, high - low) for i, each in enumerate(edges) for low, high in zip(each[:-1], each[1:], strict=True)]
+        column, low, width = zip(*pieces, strict=True) if pieces else ((), (), ())
+        self.register_buffer("column", torch.tensor(column, dtype=torch.long), persistent=False)
+        self.register_buffer("low", torch.tensor(low), persistent=False)
+        self.register_buffer("span", torch.tensor(width), persistent=False)
+        self.column: Tensor
+        self.low: Tensor
+        self.span: Tensor
+
+    def forward(self, numbers: Float[Tensor, "B P"]) -> Float[Tensor, "B K"]:
+        """All pieces of all numbers, side by side."""
+        found: Tensor = ((numbers.index_select(1, self.column) - self.low) / self.span).clamp(0, 1)
+        return found
+
+
+class Wide(nn.Module):
+    """A linear path from a row's numbers, pair features and products to each view, past the experts (wide and deep: Cheng et al., DLRS 2016).
+
+    A count is nearly linear in its own lags, a repeat purchase in pieces of its own past, a taste that is met in the products of what the row's
+    things are; what is nearly linear should not have to squeeze through a token of width D that all tasks share. Starts at 0.
+    """
+
+    def __init__(self, plan: Plan, met: int, views: int, height: int, *, pairs: bool) -> None:
+        """`met`: numbers of the products' tokens; `pairs`: whether rows have pair features."""
+        super().__init__()
+        self.pairs = len(plan.pair) if pairs else 0
+        self.pieces = Pieces(plan.pair_edges if pairs else [])
+        inputs = 2 * len(plan.context.numbers) + self.pairs + len(self.pieces.column) + met
+        self.weight = nn.Parameter(torch.zeros(views, inputs, height))
+
+    def forward(self, batch: Batch, views: Sequence[int], products: Tensor | None) -> Float[Tensor, "V B H"] | float:
+        """What the path adds to the views asked for. A row without pair features has none of their pieces."""
+        if not self.weight.shape[1]:
+            return 0.0
+        context = batch.context
+        inputs = [context.numbers, context.known.to(context.numbers.dtype)]
+        if self.pairs:
+            none = context.numbers.new_zeros(batch.rows, self.pairs + len(self.pieces.column))
+            inputs.append(none if batch.pair is None else torch.cat([batch.pair, self.pieces(batch.pair)], 1))
+        if products is not None:
+            inputs.append(products.flatten(1))
+        return torch.cat(inputs, 1) @ self.weight[list(views)]
