@@ -183,7 +183,7 @@ def test_products_reach_each_task_by_the_linear_path(shop: Shop, data: Data, fee
     step = feeder.step({"shown": data.tables["shown"].rows(0)[:24]})
     encoded = network.encode(step, network.embeddings.leaf(step.distinct))
     batch, products = step.batches[0], trunk._slots(step.batches[0], encoded[0])["products"]
-    trunk.wide.weight.data[:, -products[0].numel() :] = 1.0
+    trunk.wide.met.data[:] = 1.0
     found = trunk.wide(batch, [0], products)
     assert isinstance(found, torch.Tensor)
     assert torch.allclose(found[0], products.flatten(1).sum(1, keepdim=True).expand_as(found[0]), atol=1e-5)

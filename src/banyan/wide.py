@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from banyan.features.plan import Plan
 from banyan.types import Batch
 
+SWIFT = 5.0  # how much faster than other parameters the weights of numbers and pair features move
+
 
 class Pieces(nn.Module):
     """Numbers as piecewise linear encodings (Gorishniy et al., NeurIPS 2022, eq. 1): of each number, how far it fills each of its pieces.
@@ -40,7 +42,8 @@ class Wide(nn.Module):
     """A linear path from a row's numbers, pair features and products to each view, past the experts (wide and deep: Cheng et al., DLRS 2016).
 
     A count is nearly linear in its own lags, a repeat purchase in pieces of its own past, a taste that is met in the products of what the row's
-    things are; what is nearly linear should not have to squeeze through a token of width D that all tasks share. Starts at 0.
+    things are; what is nearly linear should not have to squeeze through a token of width D that all tasks share. Starts at 0. The weights of
+    numbers and pair features are `SWIFT` times their parameters: Adam moves every parameter at one pace, and these have far to go.
     """
 
     def __init__(self, plan: Plan, met: int, views: int, height: int, *, pairs: bool) -> None:
@@ -48,18 +51,22 @@ class Wide(nn.Module):
         super().__init__()
         self.pairs = len(plan.pair) if pairs else 0
         self.pieces = Pieces(plan.pair_edges if pairs else [])
-        inputs = 2 * len(plan.context.numbers) + self.pairs + len(self.pieces.column) + met
-        self.weight = nn.Parameter(torch.zeros(views, inputs, height))
+        told = 2 * len(plan.context.numbers) + self.pairs + len(self.pieces.column)
+        self.told = nn.Parameter(torch.zeros(views, told, height))
+        self.met = nn.Parameter(torch.zeros(views, met, height))
 
     def forward(self, batch: Batch, views: Sequence[int], products: Tensor | None) -> Float[Tensor, "V B H"] | float:
         """What the path adds to the views asked for. A row without pair features has none of their pieces."""
-        if not self.weight.shape[1]:
-            return 0.0
+        total: Tensor | float = 0.0
+        if self.told.shape[1]:
+            total = self._inputs(batch) @ (SWIFT * self.told[list(views)])
+        return total if products is None else total + products.flatten(1) @ self.met[list(views)]
+
+    def _inputs(self, batch: Batch) -> Float[Tensor, "B K"]:
         context = batch.context
         inputs = [context.numbers, context.known.to(context.numbers.dtype)]
-        if self.pairs:
-            none = context.numbers.new_zeros(batch.rows, self.pairs + len(self.pieces.column))
-            inputs.append(none if batch.pair is None else torch.cat([batch.pair, self.pieces(batch.pair)], 1))
-        if products is not None:
-            inputs.append(products.flatten(1))
-        return torch.cat(inputs, 1) @ self.weight[list(views)]
+        if self.pairs and batch.pair is not None:
+            inputs += [batch.pair, self.pieces(batch.pair)]
+        elif self.pairs:
+            inputs.append(context.numbers.new_zeros(batch.rows, self.pairs + len(self.pieces.column)))
+        return torch.cat(inputs, 1)

@@ -269,7 +269,7 @@ def _samples(baskets: int) -> dict[str, object]:
 def _tasks() -> dict[str, object]:
     return {
         "bought": {"kind": "binary", "samples": "bought28", "label": "bought"},
-        "next": {"kind": "ranking", "samples": "next"},
+        "next": {"kind": "ranking", "samples": "next", "blend": "after"},
         "reorder": {"kind": "binary", "samples": "reorder", "label": "again"},
         "spend": {"kind": "amount", "samples": "spend", "label": "spend"},
         "age": {"kind": "classes", "samples": "people", "label": "age"},

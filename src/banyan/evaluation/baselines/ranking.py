@@ -16,7 +16,7 @@ from banyan.store.schema import Store, duration
 from banyan.types import TRAIN, Array
 
 WINDOWS = (None, 4, 1)  # snapshots that popularity looks back over; None: all of time
-DECAYS = (np.inf, 30.0, 3.0)  # events after which a past event weighs 1 / e; all alike is frequency, 3 is nearly recency
+DECAYS = (np.inf, 300.0, 100.0, 30.0, 3.0)  # events after which a past event weighs 1 / e; all alike is frequency, 3 is nearly recency
 NEWEST = 1_000  # events of a user that own history looks at
 HISTORY = 200  # and that item-kNN starts from
 BLOCK = 256  # rows scored together
