@@ -1,6 +1,7 @@
 """The linear path: a row's numbers, pair features and products, straight to each view. Knows neither experts nor heads."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from banyan.features.plan import Plan
 from banyan.types import Batch
 
-SWIFT = 5.0  # how much faster than other parameters the weights of numbers and pair features move
+SWIFT = 5.0  # how much faster than other parameters the weights of numbers move
 
 
 class Pieces(nn.Module):
@@ -23,7 +24,7 @@ class Pieces(nn.Module):
     def __init__(self, edges: Sequence[Sequence[float]]) -> None:
         """`edges` of each number, rising; a number with fewer than two has no piece."""
         super().__init__()
-        pieces = [(i, low, high - low) for i, each in enumerate(edges) for low, high in zip(each[:-1], each[1:], strict=True)]
+        pieces = [(i, low, high - low) for i, each in enumerate(edges) for low, high in pairwise(each)]
         column, low, width = zip(*pieces, strict=True) if pieces else ((), (), ())
         self.register_buffer("column", torch.tensor(column, dtype=torch.long), persistent=False)
         self.register_buffer("low", torch.tensor(low), persistent=False)
@@ -43,7 +44,7 @@ class Wide(nn.Module):
 
     A count is nearly linear in its own lags, a repeat purchase in pieces of its own past, a taste that is met in the products of what the row's
     things are; what is nearly linear should not have to squeeze through a token of width D that all tasks share. Starts at 0. The weights of
-    numbers and pair features are `SWIFT` times their parameters: Adam moves every parameter at one pace, and these have far to go.
+    numbers are `SWIFT` times their parameters: Adam moves every parameter at one pace, and the few numbers of a small table have far to go.
     """
 
     def __init__(self, plan: Plan, met: int, views: int, height: int, *, pairs: bool) -> None:
@@ -51,22 +52,19 @@ class Wide(nn.Module):
         super().__init__()
         self.pairs = len(plan.pair) if pairs else 0
         self.pieces = Pieces(plan.pair_edges if pairs else [])
-        told = 2 * len(plan.context.numbers) + self.pairs + len(self.pieces.column)
-        self.told = nn.Parameter(torch.zeros(views, told, height))
+        self.numbers = nn.Parameter(torch.zeros(views, 2 * len(plan.context.numbers), height))
+        self.past = nn.Parameter(torch.zeros(views, self.pairs + len(self.pieces.column), height))
         self.met = nn.Parameter(torch.zeros(views, met, height))
 
     def forward(self, batch: Batch, views: Sequence[int], products: Tensor | None) -> Float[Tensor, "V B H"] | float:
         """What the path adds to the views asked for. A row without pair features has none of their pieces."""
         total: Tensor | float = 0.0
-        if self.told.shape[1]:
-            total = self._inputs(batch) @ (SWIFT * self.told[list(views)])
-        return total if products is None else total + products.flatten(1) @ self.met[list(views)]
-
-    def _inputs(self, batch: Batch) -> Float[Tensor, "B K"]:
-        context = batch.context
-        inputs = [context.numbers, context.known.to(context.numbers.dtype)]
+        if self.numbers.shape[1]:
+            context = batch.context
+            numbers = torch.cat([context.numbers, context.known.to(context.numbers.dtype)], 1)
+            total = total + numbers @ (SWIFT * self.numbers[list(views)])
         if self.pairs and batch.pair is not None:
-            inputs += [batch.pair, self.pieces(batch.pair)]
-        elif self.pairs:
-            inputs.append(context.numbers.new_zeros(batch.rows, self.pairs + len(self.pieces.column)))
-        return torch.cat(inputs, 1)
+            total = total + torch.cat([batch.pair, self.pieces(batch.pair)], 1) @ self.past[list(views)]
+        if products is not None:
+            total = total + products.flatten(1) @ self.met[list(views)]
+        return total

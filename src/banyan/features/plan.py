@@ -10,6 +10,7 @@ from banyan.features.vocabulary import Vocabulary
 from banyan.types import Target
 
 SCENARIO, BEHAVIOUR, TIME = "scenario", "behaviour", "time"
+_AS_THEY_ARE = ("behaviours", "scenarios", "clock", "pair_keys", "pair", "pair_edges", "side", "signals", "words", "idf", "rows")
 LITTLE = 0.1  # share of the rows that name an entity, under which a table may only read ids
 
 
@@ -95,7 +96,7 @@ class Plan:
             "context": columns.plain(self.context),
             "targets": {key: asdict(t) for key, t in self.targets.items()},
             "tables": {key: asdict(t) for key, t in self.tables.items()},
-            **{key: getattr(self, key) for key in ("behaviours", "scenarios", "clock", "pair_keys", "pair", "pair_edges", "side", "signals", "words", "idf", "rows")},
+            **{key: getattr(self, key) for key in _AS_THEY_ARE},
         }
 
     @classmethod
