@@ -55,7 +55,7 @@ PAGE: dict[str, Any] = {
         "products": False,
         "signals": {"near": "neighbours"},
     },
-    "training": {"epochs": 4, "batch": 512, "lr": 0.002, "embedding_lr": 0.01, "patience": 2},
+    "training": {"epochs": 6, "batch": 1024, "lr": 0.002, "embedding_lr": 0.01, "patience": 6},
 }
 MASKED = ["event"]
 
