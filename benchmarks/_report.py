@@ -2,7 +2,8 @@
 
 import platform
 import statistics
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -50,6 +51,16 @@ def _row(times: Times) -> dict[str, Any]:
         "rounds_cpu": [round(x) for x in times.cpu],
         "log_loss": times.log_loss,
     }
+
+
+def clock() -> Callable[[str], None]:
+    """Prints a line with the seconds since it was made before it."""
+    began = time.perf_counter()
+
+    def tell(text: str) -> None:
+        print(f"[{time.perf_counter() - began:5.0f} s] {text}", flush=True)
+
+    return tell
 
 
 def machine() -> str:

@@ -13,7 +13,6 @@ import json
 import shlex
 import statistics
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Run; returns what the last line says."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
-    began = time.perf_counter()
-
-    def tell(text: str) -> None:
-        print(f"[{time.perf_counter() - began:5.0f} s] {text}", flush=True)
+    tell = _report.clock()
 
     try:
         folders = aliexpress.folders(options.data)

@@ -18,7 +18,6 @@ import math
 import shlex
 import statistics
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -51,10 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
     torch.set_num_threads(1)
-    began = time.perf_counter()
-
-    def tell(text: str) -> None:
-        print(f"[{time.perf_counter() - began:5.0f} s] {text}", flush=True)
+    tell = _report.clock()
 
     known = _balancers.specs()
     specs = {name: known[name] for name in options.balancers} if options.balancers else known

@@ -66,10 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
     torch.set_num_threads(1)
-    began = time.perf_counter()
-
-    def tell(text: str) -> None:
-        print(f"[{time.perf_counter() - began:5.0f} s] {text}", flush=True)
+    tell = _report.clock()
 
     tables = {part: pl.read_parquet(options.data / name) for part, name in FILES.items()}
     labels = _labels(options.data)

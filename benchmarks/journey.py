@@ -16,7 +16,6 @@ import json
 import shlex
 import statistics
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,10 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
     torch.set_num_threads(1)
-    began = time.perf_counter()
-
-    def tell(text: str) -> None:
-        print(f"[{time.perf_counter() - began:5.0f} s] {text}", flush=True)
+    tell = _report.clock()
 
     page = options.store or complete_journey.write(options.folder / "store", options.households)
     bench = Bench.read(load(page, [*complete_journey.SMALL, *options.set]), options.folder)

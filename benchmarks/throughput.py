@@ -11,7 +11,6 @@ import json
 import shlex
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,10 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     peers = [name for name in options.peers.split(",") if name]
     if unknown := [name for name in peers if name not in _peers.VERSIONS]:
         raise SystemExit(f"--peers names {', '.join(unknown)}; known are {', '.join(_peers.VERSIONS)}.")
-    began = time.perf_counter()
-
-    def tell(text: str) -> None:
-        print(f"[{time.perf_counter() - began:5.0f} s] {text}", flush=True)
+    tell = _report.clock()
 
     for name in peers:
         tell(f"{name} {_peers.VERSIONS[name]}: {'ready' if _peers.ready(name) else 'installing into'} {_peers.cache()}")

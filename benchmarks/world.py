@@ -14,7 +14,6 @@ import argparse
 import json
 import shlex
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,10 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Run; returns what the last line says."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
-    began = time.perf_counter()
-
-    def tell(text: str) -> None:
-        print(f"[{time.perf_counter() - began:5.0f} s] {text}", flush=True)
+    tell = _report.clock()
 
     size = {"users": options.users, "items": options.items} if options.users else SMALL if options.small else {}
     name = "null world" if options.null else "world"

@@ -4,7 +4,7 @@ Reads a `Step` (see `types`); every part comes from its family by name.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -71,7 +71,7 @@ class Network(nn.Module):
         for book in plan.books.values():  # until training moves them, what is missing or new says nothing
             self.embeddings.weight[[book.missing, book.unseen]] = 0.0
         self.trunks = nn.ModuleList(self._trunk(spec, group, parents, tasks) for group, (_, parents) in zip(self.groups, of_group, strict=True))
-        first: Trunk = self.trunks[0]  # type: ignore[assignment]
+        first = self._each[0]
         self.sizes = Sizes(first.sizes.slots, first.sizes.width, len(parents), parents, len(plan.scenarios), first.copies)
         height: int = first.sharing.width
         self.calibration: dict[str, Calibration] = {}  # task -> the map of its answers, where one was fitted
@@ -87,7 +87,15 @@ class Network(nn.Module):
             self.item_vector = nn.Linear(len(plan.entities[ITEM].tokens) * spec.width, height)
         self.auxiliary, self.auxiliary_specs = nn.ModuleDict(), dict(auxiliary or {})  # name -> a part for each trunk
         for name, each in self.auxiliary_specs.items():  # drawn last: the rest begins as it would without them
-            self.auxiliary[safe(name)] = nn.ModuleList(self._auxiliary(name, each, trunk) for trunk in self.trunks)  # type: ignore[arg-type]
+            self.auxiliary[safe(name)] = nn.ModuleList(self._auxiliary(name, each, trunk) for trunk in self._each)
+
+    @property
+    def _each(self) -> list[Trunk]:
+        return cast("list[Trunk]", list(self.trunks))  # a ModuleList does not say what it holds
+
+    def _askers(self, name: str) -> list[Auxiliary]:
+        """An auxiliary task's part for each trunk."""
+        return cast("list[Auxiliary]", list(cast(nn.ModuleList, self.auxiliary[safe(name)])))
 
     def _auxiliary(self, name: str, spec: AuxiliarySpec, trunk: Trunk) -> Auxiliary:
         if "history" not in trunk.lengths:
@@ -114,7 +122,7 @@ class Network(nn.Module):
     def encode(self, step: Step, leaf: Float[Tensor, "U D"]) -> Encodings:
         """Every distinct entity of a step as tokens, once a trunk; a trunk of which nothing is asked does nothing."""
         leaves = [leaf if each.stop - each.start == leaf.shape[1] else leaf[:, each] for each in self.columns]
-        return Encodings(list(self.trunks), step, leaves)  # type: ignore[arg-type]
+        return Encodings(self._each, step, leaves)
 
     def forward(self, step: Step, leaf: Float[Tensor, "U D"] | None = None) -> dict[str, Tensor]:
         """Raw answers of every labelled task of every batch. `leaf` is `embeddings.leaf(step.distinct)` unless given."""
@@ -132,11 +140,11 @@ class Network(nn.Module):
     def shared(self, batch: Batch, names: Sequence[str], encoded: Encodings) -> Iterator[tuple[str, Tensor]]:
         """The views of each task asked for, on one batch."""
         found: dict[str, Tensor] = {}
-        for number, trunk in enumerate(self.trunks):
+        for number, trunk in enumerate(self._each):
             mine = [name for name in names if self.trunk_of[name] == number]
             if not mine:
                 continue
-            views: Tensor = trunk.views(batch, encoded[number], [v for name in mine for v in self.own_views[name]])  # type: ignore[operator]
+            views: Tensor = trunk.views(batch, encoded[number], [v for name in mine for v in self.own_views[name]])
             first = 0
             for name in mine:
                 found[name] = views[first : first + len(self.own_views[name])]
@@ -159,20 +167,19 @@ class Network(nn.Module):
     @property
     def drawers(self) -> dict[str, Drawer]:
         """What draws the stretches that each auxiliary task asks about."""
-        return {name: self.auxiliary[safe(name)][0] for name in self.auxiliary_specs}  # type: ignore[index]
+        return {name: self._askers(name)[0] for name in self.auxiliary_specs}
 
     def asked(self, step: Step, encoded: Encodings) -> dict[str, Tensor]:
         """The loss (nats) of each auxiliary task that a step asks, the mean over the trunks."""
         found = {}
         for name, stretch in step.stretches.items():
-            parts_: Any = self.auxiliary[safe(name)]
-            trunks: Any = self.trunks
-            found[name] = torch.stack([trunk.asked(part, stretch, encoded[i]) for i, (trunk, part) in enumerate(zip(trunks, parts_, strict=True))]).mean()
+            each = enumerate(zip(self._each, self._askers(name), strict=True))
+            found[name] = torch.stack([trunk.asked(part, stretch, encoded[i]) for i, (trunk, part) in each]).mean()
         return found
 
     def penalty(self) -> Tensor:
         """The sharing architectures' own term of the loss (nats, scalar), outside of the balancer."""
-        return torch.stack([trunk.sharing.penalty() for trunk in self.trunks]).sum()  # type: ignore[union-attr, operator]
+        return torch.stack([trunk.sharing.penalty() for trunk in self._each]).sum()
 
     def losses(self, step: Step, raw: Mapping[str, Tensor]) -> tuple[Tensor, list[int]]:
         """((P,) losses in nats of the views that have a label in the step, the numbers of those views)."""

@@ -9,7 +9,7 @@ import polars as pl
 
 from banyan import parts
 from banyan.errors import ConfigError
-from banyan.features import collaborative, columns, labels, vocabulary, word_pairs, words
+from banyan.features import collaborative, columns, labels, pairs, vocabulary, word_pairs, words
 from banyan.features.columns import ID, Texts, Values
 from banyan.features.labels import Labels
 from banyan.features.pairs import FIGURES
@@ -22,9 +22,6 @@ from banyan.store.samples.counts import forecasts
 from banyan.store.schema import Feature, Store, duration
 from banyan.store.shop import EntityFrame, EventLog, SampleTable, Shop
 from banyan.types import MISSING, TRAIN, Array
-
-PIECES = 10  # of a pair feature, where its values are many
-EDGED = 100_000  # rows of a table, about, whose values place the edges
 
 
 @dataclass
@@ -71,7 +68,7 @@ def build(shop: Shop, texts: Texts | None = None) -> Data:
     stock = stocked(plan, shop, texts)
     now = shop.cut[0] if shop.cut is not None else None
     tables = {name: tabled(plan, stock, shop.store, table, texts, now=now) for name, table in shop.samples.items()}
-    plan.pair_edges = _pair_edges([table.pair[table.part == TRAIN] for table in tables.values() if table.pair is not None], len(plan.pair))
+    plan.pair_edges = pairs.edges([table.pair[table.part == TRAIN] for table in tables.values() if table.pair is not None], len(plan.pair))
     known = {name: _known(name, stock, shop) for name in (USER, ITEM) if name in shop.entities}
     return Data(plan, stock, tables, known, _stretches(stock, shop) if shop.store.auxiliary else None)
 
@@ -299,17 +296,6 @@ def tabled(plan: Plan, stock: Stock, store: Store, table: SampleTable, texts: Te
         if store.samples[name].recipe == "counts":  # as they are: the network's own inputs end where training did
             found.forecasts = {key: frame[key].cast(pl.Float32).fill_null(np.nan).to_numpy() for key in forecasts(own.context)}
         found.labels = {task: labels.read(task, store.tasks[task], table, plan.targets[task])[0] for task in own.tasks}
-    return found
-
-
-def _pair_edges(pairs: Sequence[Array], count: int) -> list[list[float]]:
-    """Edges of the pieces of each pair feature: 0, which says that there is nothing, and quantiles of the training values beyond it."""
-    found: list[list[float]] = []
-    for column in range(count):
-        values = np.concatenate([np.zeros(0, np.float32), *(pair[:: max(len(pair) // EDGED, 1), column] for pair in pairs)])
-        there = values[values != 0]
-        edges = np.quantile(there, np.linspace(0, 1, PIECES)) if len(there) else np.zeros(0)
-        found.append([float(e) for e in np.unique(np.concatenate([[0.0], edges]).astype(np.float32))])
     return found
 
 

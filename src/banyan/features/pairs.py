@@ -13,6 +13,8 @@ from banyan.types import Array
 FIGURES = ("count", "recency", "activation")  # of each behaviour with each key
 FINE = 100  # activations are counted in hundredths before the log: far below one event is told from none, and between few and many the log is a line
 UNIT = 2**24  # of activations, summed as whole numbers, so that the order of events changes no bit
+PIECES = 10  # of a feature, where its values are many
+EDGED = 100_000  # rows of a table, about, whose values place the edges
 
 
 @dataclass(frozen=True)
@@ -82,3 +84,17 @@ def user_item(pasts: Pasts, past: Array, right: Array, codes: Sequence[Array], s
         for code, size in zip(codes, sizes, strict=True)
     ]
     return np.concatenate(found, -1) if found else np.zeros((*right.shape, 0), np.float32)
+
+
+def edges(pairs: Sequence[Array], count: int) -> list[list[float]]:
+    """Rising edges of the pieces of each of `count` features, from the (n, count) training values of each table.
+
+    0, which says that there is nothing, and quantiles of what lies beyond it.
+    """
+    found: list[list[float]] = []
+    for column in range(count):
+        values = np.concatenate([np.zeros(0, np.float32), *(pair[:: max(len(pair) // EDGED, 1), column] for pair in pairs)])
+        there = values[values != 0]
+        quantiles = np.quantile(there, np.linspace(0, 1, PIECES)) if len(there) else np.zeros(0)
+        found.append([float(e) for e in np.unique(np.concatenate([[0.0], quantiles]).astype(np.float32))])
+    return found
