@@ -1,0 +1,1 @@
+"""Answers into actions: arrays and money. Knows no networks and no HTTP."""
