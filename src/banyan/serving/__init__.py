@@ -1,0 +1,4 @@
+"""BUNDLE + EVENTS -> A SERVICE THAT ANSWERS. What knows HTTP is `api` with its siblings; the engine, the state and the registry know none.
+
+- `messages`: what travels over the wire. `api`, `routes_*`: the HTTP service. `keys`, `limits`: who may ask, and how much.
+"""
