@@ -17,6 +17,14 @@ class BundleError(BanyanError):
     """A bundle is missing a file, was changed, or was written by another version."""
 
 
+class StateError(BanyanError):
+    """The live state cannot be read or written now; what was handed over was not acknowledged and may be sent again."""
+
+
+class ConflictError(BanyanError):
+    """Somebody else changed the same thing first; read it again."""
+
+
 class MissingExtraError(BanyanError):
     """Something asked for needs an optional package that is not installed."""
 

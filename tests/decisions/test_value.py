@@ -38,6 +38,7 @@ MARGIN = np.array([0.5, 0.0, -1.0])
         ("log1p(item.price)", np.log1p(PRICE)),
         ("log1p(next)", np.log1p(np.maximum(NEXT, 0))),
         ("clip(next, -1, 1)", np.clip(NEXT, -1, 1)),
+        ("1e30 / (click * 1e-300)", np.full(3, LARGEST)),
         ("click / item.price", np.array([0.01, 0.0, 0.25])),  # by 0 is 0
         ("item.margin", MARGIN),  # missing is 0
         ("fill(item.margin, 0.3) * 2", np.array([1.0, 0.6, -2.0])),

@@ -1,4 +1,6 @@
 """BUNDLE + EVENTS -> A SERVICE THAT ANSWERS. What knows HTTP is `api` with its siblings; the engine, the state and the registry know none.
 
 - `messages`: what travels over the wire. `api`, `routes_*`: the HTTP service. `keys`, `limits`: who may ask, and how much.
+- `settings`: what the processes agree on. `registry`: versions of bundles, and which answers; `trial`: a bundle is tried before it serves; `live`: the models
+  of a worker; `shadow`: a second model, unseen.
 """
