@@ -30,7 +30,7 @@ def predict(network: Network, feeder: Feeder, table: str, rows: Array, tasks: Se
         encoded = network.encode(step, network.embeddings.leaf(step.distinct))
         for name, views in network.shared(step.batches[0], tasks, encoded):
             part = network.task(name)
-            answer = part.predict(part(views, None).float()).cpu().numpy()
+            answer = part.predict(network.raw(name, step.batches[0], views).float()).cpu().numpy()
             answer = answer.reshape(len(answer), -1)
             found[name].append(network.calibrated(name, answer) if calibrated else answer)
     return {task: np.concatenate(each) if each else np.zeros((0, 1), np.float32) for task, each in found.items()}

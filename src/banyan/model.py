@@ -134,8 +134,15 @@ class Network(nn.Module):
         for batch in step.batches:
             names = list(batch.labels)
             for name, views in self.shared(batch, names, encoded):
-                found[name] = self.task(name)(views, self.candidates(batch, name, encoded))
+                found[name] = self.raw(name, batch, views, self.candidates(batch, name, encoded))
         return found
+
+    def raw(self, name: str, batch: Batch, views: Float[Tensor, "V B H"], candidates: Candidates | None = None) -> Tensor:
+        """A task's raw answers on one batch, of which these are its views."""
+        part = self.task(name)
+        found: Tensor = part(views, candidates)
+        offset = part.offset(batch.context)
+        return found if offset is None else found + offset
 
     def shared(self, batch: Batch, names: Sequence[str], encoded: Encodings) -> Iterator[tuple[str, Tensor]]:
         """The views of each task asked for, on one batch."""

@@ -47,6 +47,18 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """A number of the row's context from which a task's answer starts: a forecast that the model corrects."""
+
+    column: str
+    place: int  # among the context's numbers
+    log: bool  # as the context has it: the signed log1p, less `mean`, over `scale`
+    mean: float
+    scale: float
+    floor: float  # what is added to it: what was not sold lately may be sold again
+
+
+@dataclass(frozen=True)
 class Target:
     """What one task predicts, as fitted on training rows."""
 
@@ -54,6 +66,7 @@ class Target:
     classes: tuple[str, ...] = ()  # names of the classes, tags or grades, in the order of their codes
     prior: tuple[float, ...] = ()  # training mean of each label (or share of each class): where a head's bias starts; of an amount: (mean, share above 0)
     side: int = 0  # F, how many side scores each candidate of a ranking comes with
+    anchor: Anchor | None = None  # of a count
 
 
 @dataclass(frozen=True)

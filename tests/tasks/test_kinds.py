@@ -1,6 +1,6 @@
 """What single kinds of task promise beyond the contract of all."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -11,12 +11,13 @@ from torch.nn import functional
 
 from banyan import metrics, parts
 from banyan.errors import ConfigError
+from banyan.features.columns import Number
 from banyan.tasks import Task
-from banyan.tasks.count import Count
+from banyan.tasks.count import SMALLEST, Count
 from banyan.tasks.funnel import Funnel
 from banyan.tasks.graded import Graded
 from banyan.tasks.ranking import Ranking
-from banyan.types import Candidates, Target
+from banyan.types import Anchor, Block, Candidates, Target
 
 FUNNELS = ("funnel", "residual_funnel", "ordinal_funnel")
 
@@ -185,24 +186,43 @@ def test_an_amounts_loss_is_the_law_less_what_no_parameter_moves() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 350, 100_000])
-def test_a_counts_loss_is_scipys_negative_binomial(count: int) -> None:
-    task = Count(3, Target(("units",), (), (40.0,)), dispersion=0.3)
-    raw = torch.tensor([[0.8]])
+@pytest.mark.parametrize("variance", ["linear", "quadratic"])
+def test_a_counts_loss_is_scipys_negative_binomial(count: int, variance: Literal["linear", "quadratic"]) -> None:
+    task = Count(3, Target(("units",), (), (40.0,)), dispersion=0.3, variance=variance)
+    raw = torch.tensor([[0.7]])
     found = task.loss(raw, torch.tensor([[float(count)]]), torch.ones(1, 1, dtype=torch.bool), torch.ones(1)).item()
-    mean, size = task.predict(raw).item(), 1 / (0.3 + 1e-4)
+    mean = task.predict(raw).item()
+    size = mean / (0.3 + SMALLEST) if variance == "linear" else 1 / (0.3 + SMALLEST)
     assert found == pytest.approx(-stats.nbinom.logpmf(count, size, size / (size + mean)), rel=1e-5)
 
 
-def test_a_count_finds_means_and_each_periods_dispersion() -> None:
+def test_a_count_starts_from_its_anchor() -> None:
+    """Before training the answer is the forecast itself, whatever its size; without the number it is the training mean."""
+    sold = torch.tensor([0.0, 3.0, 800.0, 20_000.0, 5.0])
+    number = Number("mean_4", True, 1.5, 2.0, [], 0.0, 12.0)
+    anchor = Anchor("mean_4", 1, number.log, number.mean, number.scale, floor=0.2)
+    task = Count(3, Target(("w1", "w2"), (), (40.0, 50.0), anchor=anchor))
+    context = Block(5, 0, torch.stack([torch.zeros(5), (sold.log1p() - 1.5) / 2.0], 1), torch.tensor([[True, True]] * 4 + [[True, False]]))
+    offset = task.offset(context)
+    assert offset is not None
+    found = task.predict(task(torch.randn(1, 5, 3), None) + offset)
+    assert torch.allclose(found[:4], (sold[:4, None] + 0.2).expand(4, 2), rtol=1e-4)
+    assert found[4].tolist() == pytest.approx([40.0, 50.0])
+    assert Count(3, Target(("w1",), (), (40.0,), anchor=anchor), anchor="none").offset(context) is None
+
+
+@pytest.mark.parametrize("variance", ["linear", "quadratic"])
+def test_a_count_finds_means_and_each_periods_dispersion(variance: Literal["linear", "quadratic"]) -> None:
     views, signal = planted(20_000)
     rng = np.random.default_rng(6)
     truth = np.exp(0.5 * signal.numpy()[:, None] + np.log([20.0, 400.0]))
-    size = np.array([1.0, 10.0])
+    dispersion = np.array([5.0, 10.0]) if variance == "linear" else np.array([1.0, 0.1])
+    size = truth / dispersion if variance == "linear" else 1 / dispersion
     label = torch.tensor(rng.negative_binomial(size, size / (size + truth)), dtype=torch.float32)
-    task = make("count", 3, Target(("w1", "w2"), (), tuple(label.mean(0).tolist())), tower=())
+    task = make("count", 3, Target(("w1", "w2"), (), tuple(label.mean(0).tolist())), tower=(), variance=variance)
     found = fit(task, views, label, torch.ones(20_000))
     assert np.abs(found / truth - 1).mean() < 0.05
-    assert task.get_parameter("log_dispersion").exp().tolist() == pytest.approx([1.0, 0.1], rel=0.1)
+    assert np.abs(task.get_parameter("log_dispersion").exp().detach().numpy() / dispersion - 1).max() < 0.15
 
 
 def test_an_averaged_grade_is_a_mixture_of_its_neighbours() -> None:

@@ -17,7 +17,7 @@ from banyan.disk import aside_of, sha256, sync
 from banyan.errors import BundleError
 from banyan.types import Array
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 MANIFEST_BYTES = 4 << 20
 JSON_BYTES = 2 << 30  # of one JSON file

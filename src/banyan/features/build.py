@@ -9,7 +9,7 @@ import polars as pl
 
 from banyan import parts
 from banyan.errors import ConfigError
-from banyan.features import collaborative, columns, labels, pairs, vocabulary, word_pairs, words
+from banyan.features import anchors, collaborative, columns, labels, pairs, vocabulary, word_pairs, words
 from banyan.features.columns import ID, Texts, Values
 from banyan.features.labels import Labels
 from banyan.features.pairs import FIGURES
@@ -110,6 +110,8 @@ def fit(shop: Shop, texts: Texts) -> Plan:
     for task, target in plan.targets.items():
         if plan.tables[shop.store.tasks[task].samples].ranking:
             plan.targets[task] = replace(target, side=len(plan.side))
+        spec = shop.store.tasks[task]
+        plan.targets[task] = anchors.anchored(task, spec, plan.targets[task], shop.store.samples[spec.samples].recipe, shop.samples[spec.samples], plan.context)
     plan.number_rows()
     return plan
 

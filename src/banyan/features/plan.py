@@ -7,7 +7,7 @@ from typing import Any
 from banyan.features import columns
 from banyan.features.columns import Layout
 from banyan.features.vocabulary import Vocabulary
-from banyan.types import Target
+from banyan.types import Anchor, Target
 
 SCENARIO, BEHAVIOUR, TIME = "scenario", "behaviour", "time"
 _AS_THEY_ARE = ("behaviours", "scenarios", "clock", "pair_keys", "pair", "pair_edges", "side", "signals", "words", "idf", "rows")
@@ -106,7 +106,7 @@ class Plan:
             {key: Vocabulary(key, list(b["values"]), int(b["offset"])) for key, b in found["books"].items()},
             {key: columns.restored(layout) for key, layout in found["entities"].items()},
             columns.restored(found["context"]),
-            {key: Target(tuple(t["names"]), tuple(t["classes"]), tuple(t["prior"]), int(t["side"])) for key, t in found["targets"].items()},
+            {key: _target(t) for key, t in found["targets"].items()},
             {key: TablePlan(**t) for key, t in found["tables"].items()},
             tuple(found["behaviours"]),
             tuple(found["scenarios"]),
@@ -120,3 +120,10 @@ class Plan:
             {key: list(each) for key, each in found["idf"].items()},
             int(found["rows"]),
         )
+
+
+def _target(found: Mapping[str, Any]) -> Target:
+    anchor = found["anchor"]
+    return Target(
+        tuple(found["names"]), tuple(found["classes"]), tuple(found["prior"]), int(found["side"]), None if anchor is None else Anchor(**anchor)
+    )

@@ -7,7 +7,7 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from banyan.types import Array, Candidates, Target
+from banyan.types import Array, Block, Candidates, Target
 
 
 class Task(nn.Module, ABC):
@@ -21,6 +21,7 @@ class Task(nn.Module, ABC):
     answers: ClassVar[str] = "scores"  # what its answers are: "chances" (each column a probability), "classes" (columns sum to 1), "grades", "means", "scores"
     tells: ClassVar[float] = 1.0  # how many yes-or-no answers one label is worth, roughly: more for a number, and for one item out of all
     grades: ClassVar[bool] = False  # whether `target.classes` holds the whole grades that the labels lie between
+    anchored: ClassVar[bool] = False  # whether answers may start from a number of the row's own: see `offset`
     prior_share: ClassVar[bool] = False  # whether `target.prior` ends with the share of labels above 0
 
     def __init__(self, width: int, target: Target) -> None:
@@ -41,6 +42,10 @@ class Task(nn.Module, ABC):
     def consistent(self, answer: Array) -> Array:
         """(n, C) answers whose columns went through maps of their own, as they must stand to each other; as they are unless the kind says more."""
         return answer
+
+    def offset(self, context: Block) -> Tensor | None:
+        """What is added to the raw scores of rows with this context; None for nothing."""
+        return None
 
     def settle(self, chosen: "Task") -> None:
         """After the last fit, which held no rows back: take over from `chosen`, fitted without them, what was fitted to those rows."""

@@ -1,7 +1,7 @@
 """A count, such as units sold in each of the next weeks: its expected value for each period."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,17 +12,23 @@ from banyan.parts import Positive, Share, Size
 from banyan.tasks import Task
 from banyan.tasks._figures import rows
 from banyan.tasks._head import Straight, clean, head, seen_mean
-from banyan.types import Array, Candidates, Target
+from banyan.types import Array, Block, Candidates, Target
 
-REACH = 15.0  # |ln(mean / training mean)| stays below this
+REACH = 10.0  # |ln(mean / training mean)| is what the model says up to here, and stays below twice as much
 SMALLEST = 1e-4  # of the dispersion: below it the negative binomial is a Poisson for every purpose
 
 
 class Count(Task):
-    """Negative binomial with a log link and one dispersion for each period (NB2: Cameron and Trivedi, 1986).
+    """Negative binomial with a log link and one dispersion d for each period (Cameron and Trivedi, Journal of Applied Econometrics 1986).
 
-    Raw (B, A) = ln(mean / training mean) before it is bounded; variance = mean + dispersion mean^2. Labels (B, A) are >= 0 and need not be whole:
+    variance = mean + d mean (`linear`, NB1) or mean + d mean^2 (`quadratic`, NB2). NB1 counts errors in units, so the large series matter most, as they
+    do in the shop; NB2 counts relative errors, each series as much as the other, and steps that suit the small ones throw the large ones about.
+
+    Raw (B, A) = ln(mean / training mean) before it is bounded. Labels (B, A) are >= 0 and need not be whole:
     a sum of values is taken through the gamma function. Periods are the target's names.
+
+    With an anchor a, a forecast among the row's own numbers, the model learns what the mean is relative to it, as series of very different sizes want it
+    (DeepAR: Salinas et al., International Journal of Forecasting 2020, eq. 5): raw = the head's + ln((a + floor) / training mean).
     """
 
     kind: ClassVar[str] = "counts"
@@ -31,11 +37,20 @@ class Count(Task):
     best = "wape"
     tells: ClassVar[float] = 4.0
     rising: ClassVar[bool] = False
+    anchored: ClassVar[bool] = True
 
-    def __init__(self, width: int, target: Target, *, tower: tuple[Size, ...] = (32,), dropout: Share = 0.0, dispersion: Positive = 0.5) -> None:
+    def __init__(
+        self, width: int, target: Target, *, tower: tuple[Size, ...] = (32,), dropout: Share = 0.0, dispersion: Positive = 1.0,
+        variance: Literal["linear", "quadratic"] = "linear", anchor: str = "auto",
+    ) -> None:  # fmt: skip
+        """`anchor`: the column of the row's own that the mean starts from; `auto` is the best forecast that the recipe counts makes, `none` is none."""
         super().__init__(width, target)
         answers = len(target.names)
         self.head = Straight(head(width, tower, [0.0] * answers, dropout), width, answers)
+        self.anchor = target.anchor if anchor != "none" else None
+        if self.anchor is not None:
+            nn.init.zeros_(self.head.layers[-1].weight)
+        self.linear = variance == "linear"
         self.log_dispersion = nn.Parameter(torch.full((answers,), dispersion).log())
         self.register_buffer("scale", torch.tensor(target.prior or [1.0] * answers).clamp(min=1e-3), persistent=False)
         self.scale: Tensor
@@ -45,15 +60,26 @@ class Count(Task):
         raw: Tensor = self.head(views[0])
         return raw
 
+    def offset(self, context: Block) -> Tensor | None:
+        """(B, A) where the raw answers start; 0 in rows without the anchor's number."""
+        if self.anchor is None:
+            return None
+        level = context.numbers[:, self.anchor.place].float() * self.anchor.scale + self.anchor.mean
+        level = (level.expm1() if self.anchor.log else level).clamp(min=0)
+        start = ((level[:, None] + self.anchor.floor) / self.scale).log()
+        return torch.where(context.known[:, self.anchor.place, None], start, torch.zeros_like(start))
+
     def predict(self, raw: Float[Tensor, "B A"]) -> Float[Tensor, "B A"]:
         """Expected count in each period."""
-        return self.scale * (REACH * torch.tanh(raw.float() / REACH)).exp()
+        far = raw.float().abs()
+        return self.scale * (raw.sign() * torch.where(far < REACH, far, REACH * (1 + torch.tanh(far / REACH - 1)))).exp()
 
     def loss(self, raw: Float[Tensor, "B A"], label: Tensor, seen: Bool[Tensor, "B A"], weight: Float[Tensor, " B"]) -> Float[Tensor, " 1"]:
         """Negative log likelihood (nats), the mean over the seen periods of all rows."""
         # double precision: single loses whole nats between the log gammas of large counts
         mean, count = self.predict(raw).double(), clean(label, seen).double().clamp(min=0)
-        size = 1 / (self.log_dispersion.double().exp() + SMALLEST)  # r
+        dispersion = self.log_dispersion.double().exp() + SMALLEST  # d
+        size = mean / dispersion if self.linear else (1 / dispersion).expand_as(mean)  # r; variance = mean + mean^2 / r
         ways = torch.lgamma(count + size) - torch.lgamma(size) - torch.lgamma(count + 1)
         losses = -(ways - size * torch.log1p(mean / size) - count * torch.log1p(size / mean)).clamp(max=0).float()
         return seen_mean(losses.reshape(-1, 1), seen.reshape(-1, 1), weight.repeat_interleave(losses.shape[1]))
