@@ -46,10 +46,11 @@ class Count(Task):
         """`anchor`: the column of the row's own that the mean starts from; `auto` is the best forecast that the recipe counts makes, `none` is none."""
         super().__init__(width, target)
         answers = len(target.names)
-        self.head = Straight(head(width, tower, [0.0] * answers, dropout), width, answers)
+        layers = head(width, tower, [0.0] * answers, dropout)
+        self.head = Straight(layers, width, answers)
         self.anchor = target.anchor if anchor != "none" else None
         if self.anchor is not None:
-            nn.init.zeros_(self.head.layers[-1].weight)
+            nn.init.zeros_(layers[-1].get_parameter("weight"))  # so that the first answer is the forecast itself
         self.linear = variance == "linear"
         self.log_dispersion = nn.Parameter(torch.full((answers,), dispersion).log())
         self.register_buffer("scale", torch.tensor(target.prior or [1.0] * answers).clamp(min=1e-3), persistent=False)
