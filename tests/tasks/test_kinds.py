@@ -225,7 +225,7 @@ def test_a_count_finds_means_and_each_periods_dispersion(variance: Literal["line
 
     def loss(factor: float) -> float:
         task.get_parameter("log_dispersion").data = torch.tensor(np.log(factor * dispersion), dtype=torch.float32)
-        return float(task.loss(task(views, None), label, torch.ones(20_000, 2, dtype=torch.bool), torch.ones(20_000)))
+        return task.loss(task(views, None), label, torch.ones(20_000, 2, dtype=torch.bool), torch.ones(20_000)).item()
 
     assert loss(1.0) < min(loss(0.85), loss(1.15)), "likeliest at the dispersion that was planted"
 
