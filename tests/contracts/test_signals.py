@@ -95,3 +95,10 @@ def test_a_behaviour_of_weight_0_is_not_there(name: str) -> None:
     one = made(name, events, behaviours={"buy": 1.0})
     only = made(name, events.only(events.behaviour == 1))
     assert np.allclose(dense(one.scores(pasts)), dense(only.scores(pasts.only(pasts.behaviour == 1))), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_read_by_rows_lies_by_rows(name: str) -> None:
+    """Else a product with a few pasts first copies all of it: of 12,000 items 570 MB a block of users."""
+    for key, each in made(name, flat(0)).arrays().items():
+        assert each.flags.c_contiguous, key

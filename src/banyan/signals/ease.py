@@ -45,9 +45,10 @@ class Ease(Signal):
         gram = np.asarray((x.T @ x).todense(), np.float32)
         gram[np.diag_indices(len(kept))] += np.float32(self.l2)
         try:
-            self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(torch.from_numpy(gram))).numpy()
+            inverse = torch.cholesky_inverse(torch.linalg.cholesky(torch.from_numpy(gram)))
         except RuntimeError as error:  # no Cholesky factor
             raise ConfigError(f"signals 'ease': the items' products have no inverse with l2 = {self.l2:g}; take a larger one.") from error
+        self.inverse = np.ascontiguousarray(inverse.numpy())  # by rows: else every product with a few pasts would copy it whole
         self.spread = self.inverse.diagonal().copy()
 
     def _matrix(self, events: Flat) -> sparse.csr_array:
