@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from banyan import inference
-from banyan.bundle.rows import Reader
+from banyan.bundle.rows import GONE, Reader
 from banyan.errors import BundleError, ConfigError, DataError
 from banyan.features.pairs import spans
 from banyan.features.step import Feeder
@@ -65,7 +65,8 @@ def _users(reader: Reader, users: Users) -> pl.Series:
     if isinstance(users, str):
         if users != "all":
             raise ConfigError(f'users is {users!r}; give a list of ids, or "all".')
-        return pl.Series(USER, reader.stock.ids[USER], dtype=pl.String).filter(pl.Series(reader.current(USER)))
+        known = pl.Series(USER, reader.stock.ids[USER], dtype=pl.String)
+        return known.filter(pl.Series(reader.current(USER)) & ~known.str.starts_with(GONE))
     found = columns.ids(pl.Series(USER, users), "users") if len(users) else pl.Series(USER, [], dtype=pl.String)
     if found.null_count():
         raise DataError(f"users, row {int(found.is_null().arg_max() or 0) + 1}: there is no id; every user needs one.")

@@ -18,6 +18,7 @@ from banyan.store.times import microseconds, order, refuse, text
 from banyan.types import DROPPED, Array
 
 NO_IDS: pl.DataFrame = pl.DataFrame()
+GONE = "\0"  # begins what stands in the place of an id that was forgotten
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from banyan import __version__, parts
-from banyan.cli import trials
+from banyan.cli import state, trials
 from banyan.cli.terminal import BundleFolder, Device, Draws, Most, Set, StoreFile, err, out, say
 from banyan.errors import BanyanError
 
@@ -303,7 +303,7 @@ def demo(
     _tell(fit(load(page, settings), to / "run", seconds_simple=None if full else 60.0, console=err))
 
 
-for command in (trials.audit, trials.tune, trials.crossval, trials.compare):
+for command in (trials.audit, trials.tune, trials.crossval, trials.compare, state.forget):
     app.command()(command)
 
 

@@ -1,6 +1,7 @@
 """One database for many threads and processes: durable commits, shared by the threads that wait for one. Knows no tables."""
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -166,6 +167,12 @@ class Database:
             if connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]:
                 raise StateError(f"{self.name} is read by someone who does not let go, so that its write-ahead log still holds what was deleted; try again.")
 
+    def holds(self, words: Sequence[bytes]) -> bool:
+        """Whether a word stands in the bytes of a SQLite file or of its write-ahead log; nothing is known of PostgreSQL's files."""
+        if self.path is None or not words:
+            return False
+        return any(_holds(each, words) for each in (self.path, self.path.with_name(f"{self.path.name}-wal")) if each.is_file())
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
@@ -187,6 +194,16 @@ def _made(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise ConfigError(f"{path} cannot be written ({error.strerror}); name a folder for events that can.") from error
+
+
+def _holds(path: Path, words: Sequence[bytes]) -> bool:
+    pattern, overlap, rest = re.compile(b"|".join(map(re.escape, words))), max(map(len, words)) - 1, b""
+    with path.open("rb") as file:
+        while piece := file.read(8 << 20):
+            if pattern.search(rest + piece):
+                return True
+            rest = piece[-overlap:] if overlap else b""
+    return False
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:

@@ -105,11 +105,20 @@ class Journal(ABC):
         """
 
     @abstractmethod
-    def forget(self, user: str, *, compact: bool = False) -> Gone:
+    def forget(self, user: str) -> Gone:
         """Delete the user's events, recorded requests and notes, those of their sessions before they were known too, and leave a tombstone.
 
-        Later events of the user are left out. `compact` also rewrites the whole database, which takes as long as copying it.
+        Later events of the user are left out. Deleted rows are overwritten; copies of them that a database made when it rearranged its pages
+        are not: `remains` looks for those, `compact` takes them away.
         """
+
+    @abstractmethod
+    def remains(self, users: Sequence[str]) -> bool:
+        """Whether an id stands anywhere in the bytes of the database's file, deleted or not. Of PostgreSQL nothing is known: false."""
+
+    @abstractmethod
+    def compact(self) -> None:
+        """Rewrite the whole database, which takes as long as copying it, and as much room; intake waits meanwhile."""
 
     @abstractmethod
     def forgotten(self, user: str) -> bool:

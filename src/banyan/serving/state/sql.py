@@ -98,11 +98,19 @@ class SqlJournal(Journal):
         return export.write(self.database, Path(folder), self.last() if until is None else until, after, names or {})
 
     @override
-    def forget(self, user: str, *, compact: bool = False) -> Gone:
+    def forget(self, user: str) -> Gone:
         check_word(user, "user")
         gone = forgetting.forget(self.database, user, self.digest)
-        self.database.swept(whole=compact)
+        self.database.swept(whole=False)
         return gone
+
+    @override
+    def remains(self, users: Sequence[str]) -> bool:
+        return self.database.holds([user.encode() for user in users])
+
+    @override
+    def compact(self) -> None:
+        self.database.swept(whole=True)
 
     @override
     def forgotten(self, user: str) -> bool:
