@@ -45,8 +45,8 @@ class Differences:
         for item in both:
             for name in ours[item].keys() & theirs[item].keys():
                 gap = float(theirs[item][name]) - float(ours[item][name])
-                sums = self.answers.setdefault(name, [0, 0.0, 0.0])
-                sums[0], sums[1], sums[2] = sums[0] + 1, sums[1] + gap, sums[2] + gap * gap
+                sums = self.answers.setdefault(name, [0.0, 0.0, 0.0])
+                sums[0], sums[1], sums[2] = sums[0] + 1.0, sums[1] + gap, sums[2] + gap * gap
 
     def summary(self) -> dict[str, Any]:
         """Means: share of common items, share of requests with the same first item, milliseconds, and the gap of each answer with its spread."""
@@ -72,7 +72,7 @@ def merged(reports: Iterable[Mapping[str, Any]]) -> list[Differences]:
         for name in ("requests", "failed", "left_out", "common", "first", "milliseconds"):
             setattr(total, name, getattr(total, name) + report[name])
         for name, sums in report["answers"].items():
-            total.answers[name] = [a + b for a, b in zip(total.answers.get(name, [0, 0.0, 0.0]), sums, strict=True)]
+            total.answers[name] = [a + b for a, b in zip(total.answers.get(name, [0.0, 0.0, 0.0]), sums, strict=True)]
     return list(found.values())
 
 
