@@ -37,6 +37,7 @@ def fill(journal: Journal, make: Make) -> None:
         journal.note("outcomes", [Note(f"o-{who}", who, "price", 1, {"for": who})])
         journal.note("draws", [Note(f"d-{who}", who, "home", 1, {"for": who})])
     journal.record(Asked("r-visit", "", f"{NAME}-visit", 1, "recommend", {}))
+    journal.note("draws", [Note("d-visit", "", "home", 1, {"session": f"{NAME}-visit"}), Note("d-else", "", "home", 1, {"session": "else"})])
 
 
 def test_nothing_of_them_is_left_in_the_journal(journal: Journal, make: Make) -> None:
@@ -44,13 +45,13 @@ def test_nothing_of_them_is_left_in_the_journal(journal: Journal, make: Make) ->
     count = sum(1 for _ in journal.since(0))
     mine = sum(1 for _, e in journal.since(0) if e.user == NAME)
     gone = journal.forget(NAME)
-    assert (gone.asked, gone.notes) == (2, 2)
+    assert (gone.asked, gone.notes) == (2, 3)
     assert gone.events == mine + 1, "and what was done in their session before they were known"
     left = [e for _, e in journal.since(0)]
     assert len(left) == count - gone.events
     assert not [e for e in left if e.user == NAME or e.session == f"{NAME}-visit"]
     assert [a.user for a in journal.recorded()] == ["u-1"]
-    assert [n.user for table in ("outcomes", "draws") for _, n in journal.notes(table)] == ["u-1"] * 2  # type: ignore[arg-type]
+    assert [n.id for table in ("outcomes", "draws") for _, n in journal.notes(table)] == ["o-u-1", "d-u-1", "d-else"]  # type: ignore[arg-type]
     assert journal.of_user(NAME) == []
 
 
@@ -68,7 +69,7 @@ def test_a_tombstone_keeps_them_out(journal: Journal, place: str, make: Make) ->
     assert (receipt.accepted, receipt.forgotten) == (1, 2)
     other.record(Asked("r", NAME, "", 1, "recommend", {}))
     assert other.recorded() == []
-    assert other.note("draws", [Note("n", NAME, "home", 1)]).forgotten == 1
+    assert other.note("draws", [Note("n", NAME, "home", 1), Note("m", "", "home", 1, {"session": "s"}), Note("of nobody", "", "home", 1)]).forgotten == 2
     mark = journal.pulse().forgotten
     journal.forget(NAME)
     assert [digest for _, digest in journal.forgotten_since(mark)] == [journal.digest(NAME)], "again, so that everybody looks again"

@@ -48,7 +48,13 @@ class Note(msgspec.Struct, frozen=True):
     user: str
     name: str  # of the experiment or the exploration
     time: int
-    about: dict[str, Any] = {}
+    about: dict[str, Any] = {}  # where nobody was known, its "session" says whose it is
+
+    @property
+    def session(self) -> str:
+        """The session that it is about."""
+        found = self.about.get("session", "")
+        return found if isinstance(found, str) else ""
 
 
 def check_events(events: Sequence[Event]) -> None:
@@ -93,7 +99,8 @@ def check_notes(rows: Sequence[Note]) -> list[str]:
         where = f"note {number}"
         for name in ("id", "name"):
             _check_text(getattr(row, name), name, where, ID_LETTERS, needed=True)
-        _check_text(row.user, "user", where, ID_LETTERS)
+        for name in ("user", "session"):
+            _check_text(getattr(row, name), name, where, ID_LETTERS)
         _check_time(row.time, where)
         found.append(to_json(row.about, f"{where}, about"))
     return found

@@ -39,7 +39,7 @@ def forget(database: Database, user: str, digest: Callable[[str, str], str]) -> 
     marks = [digest(user, ""), *(digest("", session) for session in dict.fromkeys(sessions))]
     database.write(lambda connection: _mark(connection, marks))
     gone = dict.fromkeys(("events", "asked", "notes"), 0)
-    for name, table in (("events", events), ("asked", asked)):
+    for name, table in (("notes", outcomes), ("notes", draws), ("asked", asked), ("events", events)):
         for at in range(0, len(sessions), AT_ONCE):
             gone[name] += _deleted(database, table, sa.and_(table.c.user == "", table.c.session.in_(sessions[at : at + AT_ONCE])))
     for name, table in (("notes", outcomes), ("notes", draws), ("asked", asked), ("events", events)):

@@ -33,7 +33,7 @@ def recorded(connection: sa.Connection, most: int) -> list[Asked]:
 
 def append(connection: sa.Connection, insert: Insert, rows: Sequence[tuple[Note, str]]) -> int:
     """Write the notes with what they are about as JSON; how many were new."""
-    own = ("id", "user", "name", "time")
+    own = ("id", "user", "name", "time", "session")
     return insert(connection, [{**{key: getattr(row, key) for key in own}, "about": about} for row, about in rows])
 
 

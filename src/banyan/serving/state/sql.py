@@ -136,7 +136,7 @@ class SqlJournal(Journal):
     def record(self, asked: Asked | Sequence[Asked]) -> None:
         rows = [asked] if isinstance(asked, Asked) else list(asked)
         said = check_asked(rows)
-        owners = {_owner(row): self.digest(*_owner(row)) for row in rows}
+        owners = {each: self.digest(*each) for each in set(map(_owner, rows))}
 
         def work(connection: sa.Connection) -> None:
             left_out = forgetting.among(connection, set(owners.values()))
@@ -154,11 +154,11 @@ class SqlJournal(Journal):
     @override
     def note(self, table: Notes, notes_: Sequence[Note]) -> Receipt:
         said, chosen = check_notes(notes_), notes.TABLES[table]
-        owners = {row.user: self.digest(row.user) for row in notes_ if row.user}
+        owners = {each: self.digest(*each) for each in set(map(_owner, notes_)) if any(each)}  # some are of nobody
 
         def work(connection: sa.Connection) -> Receipt:
             left_out = forgetting.among(connection, set(owners.values()))
-            kept = [(row, about) for row, about in zip(notes_, said, strict=True) if owners.get(row.user) not in left_out]
+            kept = [(row, about) for row, about in zip(notes_, said, strict=True) if owners.get(_owner(row)) not in left_out]
             count = notes.append(connection, self._insert[chosen], kept)
             return Receipt(count, len(kept) - count, notes.last(connection, chosen), len(notes_) - len(kept))
 
@@ -209,7 +209,7 @@ def _columns(insert: Any, table: sa.Table) -> Any:
     return insert.values({c.name: sa.bindparam(c.name) for c in table.columns if c.name != "sequence"})
 
 
-def _owner(row: Event | Asked) -> tuple[str, str]:
+def _owner(row: Event | Asked | Note) -> tuple[str, str]:
     """(user, session): the user, or where nobody was known the session."""
     return row.user, "" if row.user else row.session
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-FORMAT = 1
+FORMAT = 2
 
 meta = sa.MetaData()
 _number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite numbers its rows in INTEGER columns only, which are 64 bits wide
@@ -43,12 +43,15 @@ events = sa.Table(
 )
 sa.Index("events_user_time", events.c.user, events.c.time, events.c.sequence)
 sa.Index("events_user_written", events.c.user, events.c.sequence)
-_nobody = events.c.user == ""
-sa.Index("events_session", events.c.session, events.c.sequence, sqlite_where=_nobody, postgresql_where=_nobody)
 
 asked = _log("asked", _text("session"), _text("method"), _text("request"), _text("answer"))
-outcomes = _log("outcomes", _text("name"), _text("about"))
-draws = _log("draws", _text("name"), _text("about"))
+outcomes = _log("outcomes", _text("name"), _text("session"), _text("about"))
+draws = _log("draws", _text("name"), _text("session"), _text("about"))
+for _table in (outcomes, draws):
+    sa.Index(f"{_table.name}_name", _table.c.name, _table.c.sequence)
+for _table in (events, asked, outcomes, draws):
+    _nobody = _table.c.user == ""
+    sa.Index(f"{_table.name}_session", _table.c.session, _table.c.sequence, sqlite_where=_nobody, postgresql_where=_nobody)
 
 forgotten = sa.Table("forgotten", meta, _sequence(), sa.Column("digest", sa.Text, nullable=False, unique=True), sqlite_autoincrement=True)
 
