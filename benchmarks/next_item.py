@@ -52,9 +52,10 @@ PAGE: dict[str, Any] = {
         "pairs": False,
         "statistics": False,
         "products": False,
-        "signals": {"near": "neighbours"},
+        "signals": {"near": "neighbours", "like": "alike"},
+        "signal_pairs": False,
     },
-    "training": {"epochs": 6, "batch": 1024, "lr": 0.002, "embedding_lr": 0.01, "patience": 6},
+    "training": {"epochs": 10, "batch": 1024, "lr": 0.001, "embedding_lr": 0.005, "patience": 10},
 }
 MASKED = ["event"]
 

@@ -7,12 +7,16 @@ import pytest
 from scipy import sparse
 
 from banyan import parts
+from banyan.errors import ConfigError
 from banyan.signals import Flat, Own, Signal, World
 from banyan.types import Array
 
 ITEMS, USERS = 30, 40
 NAMES = parts.names("signals")
 NEEDED: dict[str, dict[str, Any]] = {"rate": {"of": "buy", "per": "view"}}  # options without a default
+
+
+TOLD = sparse.random_array((ITEMS, 12), density=0.3, rng=np.random.default_rng(9), format="csr", dtype=np.float32).ceil()  # what items' features say
 
 
 def flat(seed: int, users: int = USERS) -> Flat:
@@ -26,7 +30,7 @@ def without(events: Flat, user: int) -> Flat:
 
 
 def made(name: str, events: Flat, ordered: bool = True, **options: object) -> Signal:
-    signal: Signal = parts.build("signals", {"part": name, **NEEDED.get(name, {}), **options}, World(ITEMS, ("view", "buy"), ordered))
+    signal: Signal = parts.build("signals", {"part": name, **NEEDED.get(name, {}), **options}, World(ITEMS, ("view", "buy"), ordered, TOLD))
     signal.fit(events)
     return signal
 
@@ -36,7 +40,7 @@ def dense(scores: sparse.csr_array | Array) -> Array:
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-@pytest.mark.parametrize("name", [name for name in NAMES if parts.find("signals", name).apart])
+@pytest.mark.parametrize("name", [name for name in NAMES if parts.find("signals", name).apart and parts.find("signals", name).learns])
 def test_a_row_reads_what_the_others_did_and_nothing_of_its_own(name: str, ordered: bool) -> None:
     """Taking a user out of the fit is the same as never having seen that user."""
     events = flat(0)
@@ -102,3 +106,23 @@ def test_what_is_read_by_rows_lies_by_rows(name: str) -> None:
     """Else a product with a few pasts first copies all of it: of 12,000 items 570 MB a block of users."""
     for key, each in made(name, flat(0)).arrays().items():
         assert each.flags.c_contiguous, key
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not parts.find("signals", name).learns])
+def test_what_learns_nothing_from_events_is_the_same_whatever_happened(name: str) -> None:
+    pasts = flat(1, 6)
+    assert np.array_equal(dense(made(name, flat(0)).scores(pasts)), dense(made(name, flat(7)).scores(pasts)))
+
+
+def test_alike_is_the_cosine_by_hand() -> None:
+    """Items 1 and 2 share a brand that half of the items have; a tag that all have says nothing."""
+    told = sparse.csr_array(np.array([[0, 0, 0], [1, 1, 0], [1, 1, 0], [0, 1, 1]], np.float32))
+    signal: Signal = parts.build("signals", {"part": "alike", "decay": 0.5, "floor": 0.1, "common": 0.6}, World(4, ("view",), True, told))
+    signal.fit(Flat(0, *(np.zeros(0, np.int64) for _ in range(3))))
+    found = dense(signal.scores(Flat(1, np.zeros(2, np.int64), np.array([1, 3]), np.zeros(2, np.int64))))
+    assert found[0] == pytest.approx([0, np.log1p(0.5 / 0.1), np.log1p(0.5 / 0.1), np.log1p(1 / 0.1)])
+
+
+def test_alike_without_a_word_about_items_is_refused() -> None:
+    with pytest.raises(ConfigError, match="compares items by their categories, tags and words"):
+        parts.build("signals", "alike", World(4, ("view",), True)).fit(flat(0))

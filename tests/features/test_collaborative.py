@@ -20,6 +20,7 @@ SIGNALS = {
     "near": "neighbours",
     "taste": {"part": "ease", "l2": 5.0},
     "far": {"part": "graph", "rank": 4},
+    "like": "alike",
     "bought": {"part": "rate", "of": "buy", "per": "view"},
 }
 

@@ -268,7 +268,8 @@ def stocked(plan: Plan, shop: Shop, texts: Texts) -> Stock:
             log = replace(shop.log, item=stock.current(ITEM)[shop.log.item])
             stock.snapshots = _snapshots(shop.store, log, training_events(shop))
         if plan.signals:
-            stock.signals = collaborative.fit(model.signals, model.signal_fits, shop.log, stock.current(ITEM), training_events(shop))
+            told = columns.terms(values[ITEM], plan.entities[ITEM], plan.books)
+            stock.signals = collaborative.fit(model.signals, model.signal_fits, shop.log, stock.current(ITEM), training_events(shop), told)
     return stock
 
 

@@ -81,9 +81,9 @@ class Fitted:
         return Own(Flat(len(distinct), owner, current[log.item[at]].astype(np.int64), log.behaviour[at]), rows)
 
 
-def fit(specs: Mapping[str, parts.Spec], fits: int, log: EventLog, current: Array, usable: Array) -> Fitted:
-    """Fit all signals on the usable events. Raises ConfigError."""
-    world = World(len(current), log.behaviours, log.clock != "none")
+def fit(specs: Mapping[str, parts.Spec], fits: int, log: EventLog, current: Array, usable: Array, told: sparse.csr_array | None = None) -> Fitted:
+    """Fit all signals on the usable events; `told` (items, terms): what each item's features say. Raises ConfigError."""
+    world = World(len(current), log.behaviours, log.clock != "none", told)
     found = Fitted(tuple(specs), world, [], [], usable)
     positions = np.flatnonzero(usable)
     for since in _boundaries(log, positions, fits):

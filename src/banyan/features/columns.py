@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy import sparse
 
 from banyan.errors import DataError
 from banyan.features import vectors, vocabulary, words
@@ -276,6 +277,21 @@ def _dense(layout: Layout, key: str, series: pl.Series, texts: Texts, blank: boo
 def covers_a_year(time: Array) -> bool:
     """Whether times (microseconds) span a year or nearly: without one, the season of a later row is one that training never saw."""
     return bool(len(time) and (time.max() - time.min()) / DAY >= 350)
+
+
+def terms(values: Values, layout: Layout, books: Mapping[str, Vocabulary]) -> sparse.csr_array:
+    """(n, terms) float32, 1 where a row says a term: a category (not its own id), a tag, a hash of its words. What is missing or new says none."""
+    keys = [i for i, key in enumerate(layout.categories) if key != ID]
+    rows = [np.repeat(np.arange(len(values)), len(keys)), *(np.repeat(np.arange(len(values)), np.diff(offsets)) for offsets, _ in values.bags.values())]
+    said = [values.ids[:, keys].reshape(-1), *(ids for _, ids in values.bags.values())]
+    row, term = np.concatenate(rows), np.concatenate(said).astype(np.int64)
+    silent = [each for book in books.values() for each in (book.missing, book.unseen)]
+    keep = (row > 0) & ~np.isin(term, silent)
+    names, place = np.unique(term[keep], return_inverse=True)
+    found = sparse.csr_array((np.ones(int(keep.sum()), np.float32), (row[keep], place.reshape(-1))), shape=(len(values), max(len(names), 1)))
+    found.sum_duplicates()
+    found.data[:] = 1.0
+    return found
 
 
 def time_parts(time: Array, mean: float = 0.0, scale: float = 0.0, *, season: bool = True) -> Array:

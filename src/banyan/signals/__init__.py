@@ -55,12 +55,14 @@ class World:
     items: int  # row numbers lie in [0, items)
     behaviours: tuple[str, ...]
     ordered: bool  # whether a user's events have an order
+    told: sparse.csr_array | None = None  # (items, terms) 1 where an item's features say a term; only fitting reads it
 
 
 class Signal(ABC):
     """Scores of items given a past, from what everybody did."""
 
     dense: ClassVar[bool] = False  # whether `scores` are dense; else they are sparse, and 0 where nothing is stored
+    learns: ClassVar[bool] = True  # whether events move what is fitted; else there is no own contribution
     apart: ClassVar[bool] = True  # whether `scores` can take an own contribution out; else rows that train read a fit without their fold of users
 
     def __init__(self, world: World, *, behaviours: Mapping[str, float] | None = None) -> None:
