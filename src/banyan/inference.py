@@ -1,14 +1,15 @@
 """Answers from a network, in blocks, in fp32: predictions for rows, ranks of targets, top items. Trains nothing."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from banyan.features.step import Feeder
-from banyan.features.stock import ITEM
-from banyan.model import Network
+from banyan.features.stock import ITEM, Moment, Stock
+from banyan.model import Network, Ready
 from banyan.types import Array, Candidates
 
 BLOCK = 8192  # rows answered together
@@ -50,6 +51,18 @@ def vectors(network: Network, feeder: Feeder, first: int = 1) -> Tensor:
     return torch.cat(blocks)
 
 
+@torch.no_grad()
+def tokens(network: Network, feeder: Feeder, entity: str, rows: Array) -> Ready:
+    """The tokens of an entity's rows, for `Encodings.beside`. Raises KeyError for an entity without features."""
+    network.eval()
+    blocks: list[Ready] = []
+    for start in range(0, max(len(rows), 1), BLOCK):
+        step, place = feeder.catalogue(entity, rows[start : start + BLOCK])
+        step, place = step.to(device_of(network)), place.to(device_of(network))
+        blocks.append(network.encode(step, network.embeddings.leaf(step.distinct)).ready(entity, place))
+    return [[torch.cat(copies) for copies in zip(*trunks, strict=True)] for trunks in zip(*blocks, strict=True)]
+
+
 def scores(
     network: Network, feeder: Feeder, task: str, table: str, rows: Array, items: Tensor | None = None, *, sided: bool = True, most: int = 1024
 ) -> Iterator[tuple[slice, Tensor]]:
@@ -62,24 +75,27 @@ def scores(
     everything = np.arange(1, len(items) + 1)
     data = feeder.data.tables[table]
     side = feeder.plan.side if sided and data.moment is not None else []
-    linear = network.task(task).linear
-    block = max(1, min(most, CELLS // (len(items) * (max(len(side), 1) if linear is None else 1))))
-    zeros = torch.zeros(len(items), device=items.device)
+    part = network.task(task)
+    block = max(1, min(most, CELLS // (len(items) * (max(len(side), 1) if part.linear is None else 1))))
     for start in range(0, len(rows), block):
         chosen = rows[start : start + block]
-        extra = None
-        if side and data.moment is not None and linear is None:
-            extra = feeder.stock.side(data.moment.take(chosen), everything).whole().to(items.device)
         with torch.no_grad():  # not a decorator: a generator that another decorator wraps would escape it
             step = feeder.step({table: chosen}, tasks=[], choose=False).to(items.device)
             encoded = network.encode(step, network.embeddings.leaf(step.distinct))
             (_, views) = next(network.shared(step.batches[0], [task], encoded))
-            part = network.task(task)
-            raw = part(views, Candidates(items, zeros, extra))
-            if side and data.moment is not None and linear is not None:
-                raw += torch.from_numpy(feeder.stock.weighed(data.moment.take(chosen), everything, linear.detach().cpu().numpy())).to(items.device)
-            found = part.predict(raw)
+            found = compared(part, views, items, feeder.stock, data.moment.take(chosen) if side and data.moment is not None else None, everything)
         yield slice(start, start + len(chosen)), found
+
+
+def compared(part: Any, views: Tensor, vectors: Tensor, stock: Stock, moment: Moment | None, items: Array) -> Tensor:
+    """(B, K) scores by a ranking task's part of K distinct items, whose `vectors` (K, H) are given; with a moment, side scores are in."""
+    side, linear = stock.plan.side if moment is not None else [], part.linear
+    extra = stock.side(moment, items).whole().to(vectors.device) if side and moment is not None and linear is None else None
+    raw = part(views, Candidates(vectors, torch.zeros(len(vectors), device=vectors.device), extra))
+    if side and moment is not None and linear is not None:
+        raw += torch.from_numpy(stock.weighed(moment, items, linear.detach().cpu().numpy())).to(vectors.device)
+    found: Tensor = part.predict(raw)
+    return found
 
 
 def ranks(network: Network, feeder: Feeder, task: str, table: str, rows: Array, leave_out: Sequence[str] | None = None) -> Array:

@@ -23,6 +23,8 @@ from banyan.store.schema import AuxiliarySpec, ModelSpec, TaskSpec
 from banyan.trunk import START, Encoded, Trunk, copies_of, safe
 from banyan.types import Array, Batch, Candidates, Label, Sizes, Step
 
+Ready = list[list[Tensor]]  # of each trunk, from each copy of the embedding tables, (m, S, D) tokens of m things
+
 
 class Embeddings(nn.Module):
     """One fused table for all ids. Not a parameter: its rows learn through the leaf of the rows that a step touches."""
@@ -44,11 +46,27 @@ class Encodings:
     def __init__(self, trunks: Sequence[Trunk], step: Step, leaves: Sequence[Tensor]) -> None:
         self.trunks, self.step, self.leaves = trunks, step, leaves
         self._made: dict[int, Encoded] = {}
+        self._beside: dict[str, Ready] = {}
 
     def __getitem__(self, trunk: int) -> Encoded:
         if trunk not in self._made:
             self._made[trunk] = self.trunks[trunk].encode(self.step, self.leaves[trunk])
+            for entity, ready in self._beside.items():
+                self._made[trunk] = self.trunks[trunk].beside(self._made[trunk], entity, ready[trunk])
         return self._made[trunk]
+
+    def ready(self, entity: str, places: Tensor) -> "Ready":
+        """The tokens of an entity's things at some places of the step, for `beside`."""
+        encoded = [self[trunk] for trunk in range(len(self.trunks))]
+        return [[copy.tokens[entity][places] for copy in (each, *each.others)] for each in encoded]
+
+    def beside(self, entity: str, ready: "Ready") -> "Encodings":
+        """The same with m further things of an entity, encoded before, at the places behind those of the step."""
+        found = Encodings(self.trunks, self.step, self.leaves)
+        found._beside = {**self._beside, entity: ready}
+        for trunk, made in self._made.items():
+            found._made[trunk] = self.trunks[trunk].beside(made, entity, ready[trunk])
+        return found
 
 
 class Network(nn.Module):

@@ -143,6 +143,18 @@ class Trunk(nn.Module):
         summary = self.summary(tokens[ITEM].flatten(1)) if "history" in self.lengths and ITEM in tokens else None
         return Encoded(embedded, tokens, summary)
 
+    def beside(self, encoded: Encoded, entity: str, tokens: Sequence[Float[Tensor, "m S D"]]) -> Encoded:
+        """The same with further things of an entity behind those of the step: their tokens from each copy, as an earlier `encode` made them."""
+        first, *others = [self._behind(each, entity, more) for each, more in zip((encoded, *encoded.others), tokens, strict=True)]
+        return replace(first, others=tuple(others))
+
+    def _behind(self, encoded: Encoded, entity: str, more: Tensor) -> Encoded:
+        whole = torch.cat([encoded.tokens[entity], more])
+        summary = encoded.summary
+        if entity == ITEM and summary is not None:
+            summary = torch.cat([summary, self.summary(more.flatten(1))])
+        return replace(encoded, tokens={**encoded.tokens, entity: whole}, summary=summary)
+
     def tokens(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B S D"]:
         """Every token of every row, the copies of it side by side; a slot that the table lacks holds the tokens of the missing entity."""
         return self._beside(self._slots(batch, each) for each in (encoded, *encoded.others))
@@ -162,11 +174,13 @@ class Trunk(nn.Module):
                 continue
             if name in reads and ID in self.plan.entities[name].categories:
                 each = torch.cat([self._read(name, each[:, :1]), each[:, 1:]], 1)
-            slots[name] = each[batch.entities[name]]
+            slots[name] = each[batch.entities[name]].expand(n, -1, -1)
         if "context" in self.sources:
-            slots["context"] = self.sources["context"](batch.context, encoded.embedded)
+            slots["context"] = self.sources["context"](batch.context, encoded.embedded).expand(n, -1, -1)
         if "history" in self.lengths:
-            slots["history"] = torch.cat([self.past(batch, encoded).unsqueeze(1), self.newest(batch.past, encoded.tokens.get(ITEM), n)], 1)
+            rows = 1 if batch.past is None else n if isinstance(batch.past, Windows) else len(batch.past.items)
+            newest = self.newest(batch.past, encoded.tokens.get(ITEM), rows).expand(n, -1, -1)
+            slots["history"] = torch.cat([self.past(batch, encoded).expand(n, -1).unsqueeze(1), newest], 1)
         if "pair" in self.lengths:
             slots["pair"] = self.no_pair.expand(n, -1, -1) if batch.pair is None else self.pair(batch.pair).view(n, PAIR_TOKENS, self.width)
         if "products" in self.lengths and self.meets is not None:
@@ -186,19 +200,22 @@ class Trunk(nn.Module):
         return ids.detach() if moved else torch.zeros_like(ids)
 
     def past(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B D"]:
-        """The history token; a row without a past is one without events."""
+        """The history token; a row without a past is one without events. One for all rows where they share a past that is read without a target."""
         summary = encoded.summary
         assert summary is not None
         if batch.past is None:
-            none = summary.new_zeros(batch.rows, 1, self.width)
+            none = summary.new_zeros(1, 1, self.width)
             token: Tensor = self.history(none, none[..., 0], none[..., 0] > 0, None)
             return token
         past = batch.past
         if isinstance(past, Windows):
             return self._positions(past, encoded)
         behaviours = encoded.embedded[past.behaviours].view(*past.items.shape, self.width)
-        target = summary[batch.entities[ITEM]] if ITEM in batch.entities else None
-        seen: Tensor = self.history(summary[past.items] + behaviours, past.gaps, past.mask, target)
+        tokens, gaps, mask, target = summary[past.items] + behaviours, past.gaps, past.mask, None
+        if self.history.aimed and ITEM in batch.entities:
+            target, n = summary[batch.entities[ITEM]].expand(batch.rows, -1), batch.rows
+            tokens, gaps, mask = tokens.expand(n, -1, -1), gaps.expand(n, -1), mask.expand(n, -1)
+        seen: Tensor = self.history(tokens, gaps, mask, target)
         return seen
 
     def _positions(self, windows: Windows, encoded: Encoded) -> Float[Tensor, "B D"]:

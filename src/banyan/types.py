@@ -5,7 +5,7 @@ The same letters stand in every annotation. M, C, E, P count numbers, categories
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -192,7 +192,7 @@ class Batch:
 
     table: str
     rows: int
-    entities: dict[str, Int[Tensor, " B"]]  # places in the step's block of that entity
+    entities: dict[str, Int[Tensor, " #B"]]  # places in the step's block of that entity; one place, like a context or a past of one row, is that of all rows
     scenario: Int[Tensor, " B"]
     context: Block
     past: Past | Windows | None
@@ -200,6 +200,11 @@ class Batch:
     labels: dict[str, Label]
     choices: dict[str, Choice]
     row: Array = field(default_factory=lambda: np.zeros(0, np.int64))  # row numbers in the table
+
+    def about(self, entity: str, places: Int[Tensor, " K"], pair: Float[Tensor, "K P"] | None) -> "Batch":
+        """The one row of this batch, asked about K things of an entity; what the row brings beside them is read once for all."""
+        scenario = self.scenario.expand(len(places))
+        return replace(self, rows=len(places), entities={**self.entities, entity: places}, scenario=scenario, pair=pair, labels={}, choices={})
 
 
 @dataclass

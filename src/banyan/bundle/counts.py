@@ -17,7 +17,11 @@ def tally(counts: Counts) -> Tally:
         code, often = np.unique(counts.sorted, return_counts=True)
     else:
         code, often = counts.sorted, np.diff(counts.total)
-    return code // counts.boundaries, code % counts.boundaries + counts.first, often.astype(np.int64)
+    key, number, often = code // counts.boundaries, code % counts.boundaries + counts.first, often.astype(np.int64)
+    if counts.more is None:
+        return key, number, often
+    further = tally(counts.more)
+    return np.concatenate([key, further[0]]), np.concatenate([number, further[1]]), np.concatenate([often, further[2]])
 
 
 def of_tally(found: Tally, behaviours: int) -> Counts:

@@ -279,17 +279,11 @@ def tabled(plan: Plan, stock: Stock, store: Store, table: SampleTable, texts: Te
     Rows without a time are seen from `now`, the moment at which their events end; from after the log's last event unless given.
     """
     name, own = table.name, plan.tables[table.name]
-    frame, dense = table.context, {}
+    frame = table.context
     layout = plan.context.only(own.context)
-    context = columns.apply(layout, frame, plan.books, texts) if layout.tokens else _nothing(len(table))
-    if SCENARIO in plan.context.categories:
-        rows = np.where(table.scenario > 0, table.scenario + FIRST - 1, 0).astype(np.int32) + plan.books[SCENARIO].offset
-        context.ids = np.concatenate([rows[:, None].astype(np.int32), context.ids], 1)
-    if TIME in plan.context.dense and table.time is not None:
-        dense[TIME] = columns.time_parts(table.time, season=plan.context.seasons[TIME])
-    context.dense = {**context.dense, **dense}
+    context = situated(plan, columns.apply(layout, frame, plan.books, texts) if layout.tokens else _nothing(len(table)), table.scenario, table.time)
     moment = _moment(stock, table, now)
-    pair = _paired(plan, stock, table, moment) if own.pair and plan.pair else None
+    pair = paired(stock, table.entities, moment, len(table)) if own.pair and plan.pair else None
     weight = table.weight / table.rate
     train = weight[table.part == TRAIN]
     weight = weight / (train.mean() if len(train) and train.mean() > 0 else 1.0)
@@ -302,10 +296,23 @@ def tabled(plan: Plan, stock: Stock, store: Store, table: SampleTable, texts: Te
     return found
 
 
-def _paired(plan: Plan, stock: Stock, table: SampleTable, moment: Moment | None) -> Array:
-    found = stock.pair(moment, table.entities[ITEM]) if moment is not None else np.zeros((len(table), len(plan.pair)), np.float32)
-    said = stock.words(table.entities, len(table))
-    found[:, len(plan.pair) - said.shape[1] :] = said
+def situated(plan: Plan, own: Values, scenario: Array, time: Array | None) -> Values:
+    """Context features (n rows) beside the scenario (n,) codes and, where rows have one, the time (n,) that every row has."""
+    ids, dense = own.ids, own.dense
+    if SCENARIO in plan.context.categories:
+        rows = np.where(scenario > 0, scenario + FIRST - 1, 0).astype(np.int32) + plan.books[SCENARIO].offset
+        ids = np.concatenate([rows[:, None].astype(np.int32), ids], 1)
+    if TIME in plan.context.dense and time is not None:
+        dense = {**dense, TIME: columns.time_parts(time, season=plan.context.seasons[TIME])}
+    return replace(own, ids=ids, dense=dense)
+
+
+def paired(stock: Stock, entities: Mapping[str, Array], moment: Moment | None, rows: int, of: Array | None = None) -> Array:
+    """(rows, P) float32 pair features of rows that name `entities`; `of` as in `Stock.pair`."""
+    width = len(stock.plan.pair)
+    found = stock.pair(moment, entities[ITEM], of) if moment is not None else np.zeros((rows, width), np.float32)
+    said = stock.words(entities, rows)
+    found[:, width - said.shape[1] :] = said
     return found
 
 

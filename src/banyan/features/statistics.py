@@ -27,6 +27,7 @@ class Counts:
     first: int  # snapshot number of the earliest event
     boundaries: int
     total: Array | None = None  # (events + 1,) int64: events before each place, where `sorted` holds each code once; None where each event has its own
+    more: "Counts | None" = None  # further events of the same keys and behaviours, counted beside these
 
     def until(self, key: Array, behaviour: int, snapshot: Array) -> Array:
         """How many events of `key` lie in snapshots before `snapshot`; shapes broadcast."""
@@ -34,7 +35,19 @@ class Counts:
         place = np.clip(snapshot - self.first, 0, self.boundaries)
         stop, start = np.searchsorted(self.sorted, base + place), np.searchsorted(self.sorted, base)
         found: Array = stop - start if self.total is None else self.total[stop] - self.total[start]
-        return found
+        return found if self.more is None else found + self.more.until(key, behaviour, snapshot)
+
+    def picked(self, first: Array, count: int, to: Array) -> "Counts":
+        """Of each range of `count` keys that begins at `first` (n,) what is counted, as the keys that begin at `to` (n,), which rise. Work grows with those."""
+        keys = self.behaviours * self.boundaries
+        low, high = (np.searchsorted(self.sorted, (first + step) * keys) for step in (0, count))
+        moved = [self.sorted[a:b] + (after - before) * keys for a, b, before, after in zip(low, high, first, to, strict=True)]
+        total = None
+        if self.total is not None:
+            each = [np.diff(self.total[a : b + 1]) for a, b in zip(low, high, strict=True)]
+            total = np.concatenate([np.zeros(1, np.int64), *each]).cumsum()
+        more = None if self.more is None else self.more.picked(first, count, to)
+        return Counts(np.concatenate([self.sorted[:0], *moved]), self.behaviours, self.first, self.boundaries, total, more)
 
     def figures(self, key: Array, snapshot: Array) -> Array:
         """(..., F) float32: for each behaviour log1p of the counts in all of time and in each window."""

@@ -117,9 +117,13 @@ class Stock:
         item = self.codes()[0][0][self.log.item[at[mine]]]
         return owner[mine][item > 0], item[item > 0]
 
-    def pair(self, moment: Moment, item: Array) -> Array:
-        """(n, P) float32: what each row's user's past says of its item, then popularity of the item and activity of the user, then zeros for words."""
-        group, inverse = _groups(moment)
+    def pair(self, moment: Moment, item: Array, of: Array | None = None) -> Array:
+        """(n, P) float32: what each row's user's past says of its item, then popularity of the item and activity of the user, then zeros for words.
+
+        `moment` is of n rows; or, with `of` (n,), of fewer: row i stands at the moment of[i].
+        """
+        group, inverse = _groups(moment) if of is None else (moment, of)
+        moment = moment if of is None else moment.take(of)
         codes, sizes = self.codes()
         found = np.zeros((len(item), len(self.plan.pair)), np.float32)
         order = np.argsort(inverse, kind="stable")

@@ -10,6 +10,7 @@ class History(nn.Module, ABC):
     """Turns the L events before a row into one token of width D. Events are oldest first and padded in front."""
 
     causal = False  # True when `positions` answers
+    aimed = False  # True when the target is read; else rows of one past have one token
 
     def __init__(self, width: int) -> None:
         """`width` is D."""

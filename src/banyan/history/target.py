@@ -19,6 +19,8 @@ class Target(History):
     the history speaks to the target.
     """
 
+    aimed = True
+
     def __init__(self, width: int, *, hidden: Size = 32, softmax: bool = True) -> None:
         super().__init__(width)
         self.softmax = softmax

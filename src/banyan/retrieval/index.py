@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from banyan.disk import whole
 from banyan.errors import BundleError, DataError, MissingExtraError
@@ -16,6 +17,7 @@ from banyan.types import Array
 
 CELLS = 32_000_000  # most products held at once
 ROWS = 1024  # most questions answered together
+GATHERED = 8  # one item in so many, and fewer, are gathered before their products are taken
 
 
 class Exact(Index):
@@ -24,14 +26,30 @@ class Exact(Index):
     def __init__(self, items: Float[Array, "K H"]) -> None:
         self.items = torch.from_numpy(np.ascontiguousarray(_finite(items), np.float32))
 
-    def nearest(self, vectors: Float[Array, "B H"], k: int) -> tuple[Array, Array]:
-        """Equal products come in the order of the items' places."""
+    def nearest(self, vectors: Float[Array, "B H"], k: int, among: Array | None = None) -> tuple[Array, Array]:
+        """Equal products come in the order of the items' places. Few among many are gathered first: work grows with those."""
+        kept = None if among is None else np.flatnonzero(among)
+        items = self.items
+        if kept is not None and len(kept) * GATHERED < len(self):
+            items = self.items[torch.from_numpy(kept)]
+        elif kept is not None:
+            kept = None if len(kept) == len(self) else kept
         asked = torch.from_numpy(np.ascontiguousarray(_finite(vectors), np.float32))
         block = max(1, min(ROWS, CELLS // max(len(self), 1)))
-        found = [leading(asked[a : a + block] @ self.items.T, k) for a in range(0, len(asked), block)]
+        found = [self._best(asked[a : a + block] @ items.T, k, kept) for a in range(0, len(asked), block)]
         if not found:
             return np.zeros((0, min(k, len(self))), np.int64), np.zeros((0, min(k, len(self))), np.float32)
         return np.concatenate([places for places, _ in found]), np.concatenate([scores for _, scores in found])
+
+    def _best(self, products: Tensor, k: int, kept: Array | None) -> tuple[Array, Array]:
+        if kept is None:
+            return leading(products, k)
+        if products.shape[1] == len(kept):
+            places, scores = leading(products, k)
+            return kept[places], scores
+        hidden = torch.ones(len(self), dtype=torch.bool)
+        hidden[torch.from_numpy(kept)] = False
+        return leading(products.masked_fill_(hidden, -torch.inf), min(k, len(kept)))
 
     def __len__(self) -> int:
         return len(self.items)
@@ -61,11 +79,25 @@ class Graph(Index):
             graph.save(str(aside))
         return cls(path)
 
-    def nearest(self, vectors: Float[Array, "B H"], k: int) -> tuple[Array, Array]:
-        """As the contract says; a graph may find fewer than k, and then says place -1 and score -inf."""
-        k = min(k, len(self))
+    def nearest(self, vectors: Float[Array, "B H"], k: int, among: Array | None = None) -> tuple[Array, Array]:
+        """As the contract says; a graph may find fewer than k, and then says place -1 and score -inf. With `among` it is asked for more, then for all."""
+        k = min(k, len(self) if among is None else int(among.sum()))
         if not k or not len(vectors):
             return np.zeros((len(vectors), k), np.int64), np.zeros((len(vectors), k), np.float32)
+        if among is None:
+            return self._nearest(vectors, k)
+        wide = k
+        while True:
+            wide = min(4 * wide, len(self))
+            places, scores = self._nearest(vectors, wide)
+            hit = (places >= 0) & among[places]
+            if wide == len(self) or (hit.sum(1) >= k).all():
+                break
+        order = np.argsort(~hit, axis=1, kind="stable")[:, :k]
+        there = np.take_along_axis(hit, order, 1)
+        return np.where(there, np.take_along_axis(places, order, 1), -1), np.where(there, np.take_along_axis(scores, order, 1), np.float32(-np.inf))
+
+    def _nearest(self, vectors: Array, k: int) -> tuple[Array, Array]:
         hits = self.graph.search(np.ascontiguousarray(_finite(vectors), np.float32), k)
         count = np.atleast_1d(getattr(hits, "counts", np.full(len(vectors), k)))
         keys, far = np.reshape(hits.keys, (len(vectors), k)).astype(np.int64), np.reshape(hits.distances, (len(vectors), k))

@@ -1,0 +1,194 @@
+"""Asks the network about one user and many items: the row is read once, and only what an item changes is computed for each of them.
+
+The row is made by the code that makes rows in training (`Feeder.step`); items' tokens are those of `Network.encode`, made ahead.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from banyan import inference
+from banyan.bundle.rows import Reader
+from banyan.features.build import Data, TableData, paired, situated, tabled
+from banyan.features.columns import ID, Values
+from banyan.features.plan import SCENARIO
+from banyan.features.step import Feeder
+from banyan.features.stock import ITEM, USER, Moment
+from banyan.model import Encodings, Ready
+from banyan.serving.pasts import Ground, Past
+from banyan.types import Array, Batch
+
+
+@dataclass(frozen=True)
+class Template:
+    """A row of a samples table that says nothing yet."""
+
+    data: TableData
+    own: Values  # its own context features, all missing
+    timed: bool  # whether rows of the table have a time
+    missing: tuple[str, ...]  # context columns that a question does not give
+
+
+@dataclass(frozen=True)
+class Question:
+    """One user at one moment, read by the network."""
+
+    past: Past
+    moment: Moment  # of one row
+    batches: Mapping[str, Batch]  # table -> its one row
+    encoded: Encodings
+    length: int  # things in the step's item block
+    paired: bool = True  # whether what the past says of each item is read
+
+
+class Answering:
+    """A bundle's network with what can be computed before anybody asks."""
+
+    def __init__(self, ground: Ground, budget: int) -> None:
+        """`budget`: most bytes of items' tokens that are made ahead."""
+        self.ground, self.network = ground, ground.bundle.network
+        self.plan = ground.bundle.plan
+        self.device = inference.device_of(self.network)
+        self.templates = {name: self._template(name) for name in self.plan.tables}
+        self.whole = Feeder(Data(self.plan, ground.stock, {}))
+        self.last = ground.spare.start  # the first of the rows that nobody knows: all of those are alike
+        self.ready: Ready | None = None
+        if ITEM in self.plan.entities and self.plan.entities[ITEM].tokens:
+            one = inference.tokens(self.network, self.whole, ITEM, np.zeros(1, np.int64))
+            if sum(each.nbytes for trunk in one for each in trunk) * (self.last + 1) <= budget:
+                self.ready = inference.tokens(self.network, self.whole, ITEM, np.arange(self.last + 1))
+        self.vectors = self._vectors()
+        self.kin = self._kin()
+
+    def _template(self, table: str) -> Template:
+        bundle = self.ground.bundle
+        reader = Reader(bundle.store, bundle.plan, bundle.stock, bundle.facts["since"])
+        skipped = {*reader._time_names(table), *reader._scenario_names(table)}
+        columns = [name for name in reader.expects(table) if name not in skipped]
+        frame = pl.DataFrame({name: [None] for name in columns} if columns else {"\0": [None]})
+        rows = reader.rows(table, frame, bundle.now, table)
+        data = tabled(bundle.plan, bundle.stock, bundle.store, rows, bundle.texts, labelled=False, now=bundle.now)
+        scenario = SCENARIO in bundle.plan.context.categories
+        own = replace(data.context, ids=data.context.ids[:, 1:] if scenario else data.context.ids)
+        given = [f.column or key for key, f in reader._features(table).items() if f.training_only is None]
+        return Template(replace(data, pair=None), own, reader.timed(table), tuple(given))
+
+    def _vectors(self) -> Tensor | None:
+        """(rows, H) item vectors by row number, up to the first row that nobody knows."""
+        known = self.ground.bundle.vectors
+        if known is None:
+            return None
+        new = inference.vectors(self.network, self.whole, first=self.last)[:1]
+        return torch.cat([torch.zeros_like(new), torch.from_numpy(known).to(self.device), new])
+
+    @cached_property
+    def content(self) -> Array:
+        """(rows, F) what items are by their features alone: their tokens, each at length 1, without the id's; up to the first row that nobody knows."""
+        layout = self.plan.entities[ITEM]
+        ready = self.ready or inference.tokens(self.network, self.whole, ITEM, np.arange(self.last + 1))
+        tokens = ready[0][0][:, len([key for key in layout.categories if key == ID]) :]
+        tokens = torch.nn.functional.normalize(tokens, dim=2)
+        return tokens.flatten(1).cpu().numpy()
+
+    def _kin(self) -> dict[str, str]:
+        """Table -> the first table whose rows the network reads in the same way: one question answers for both."""
+        found: dict[tuple[object, ...], str] = {}
+        kin = {}
+        for name, table in self.plan.tables.items():
+            reads = tuple(frozenset(trunk.reads.get(name, ())) for trunk in self.network._each)
+            template = self.templates[name]
+            stated = template.data.answer is None
+            alike = (frozenset(table.entities), tuple(table.context), table.past, table.pair, table.ranking, template.timed, reads, stated or name)
+            kin[name] = found.setdefault(alike, name)
+        return kin
+
+    def question(self, past: Past, user: str, scenario: int, now: int, tables: Sequence[str]) -> Question:
+        """Read a user's row, once for all tables, without their items."""
+        moment = past.moment([user], now)
+        chosen = list(dict.fromkeys(self.kin[table] for table in tables))
+        data = {name: self._row(self.templates[name], past, user, moment, scenario, now) for name in chosen}
+        feeder = Feeder(Data(self.plan, past.stock, data))
+        step = feeder.step({name: np.zeros(1, np.int64) for name in chosen}, tasks=[], choose=False).to(self.device)
+        encoded = self.network.encode(step, self.network.embeddings.leaf(step.distinct))
+        length = step.entities[ITEM].rows if ITEM in step.entities else 0
+        return Question(past, moment, {batch.table: batch for batch in step.batches}, encoded, length)
+
+    def _row(self, template: Template, past: Past, user: str, moment: Moment, scenario: int, now: int) -> TableData:
+        data = template.data
+        entities = {name: np.zeros(1, np.int32) for name in data.entities}
+        if USER in entities:
+            entities[USER] = np.array([past.row(user, now)], np.int32)
+        code = np.array([scenario], np.int32)
+        context = situated(self.plan, template.own, code, np.array([now], np.int64) if template.timed else None)
+        return replace(data, entities=entities, scenario=code, context=context, moment=None if data.moment is None else moment)
+
+    def items(self, rows: Array) -> Ready:
+        """The tokens of items."""
+        if self.ready is None:
+            return inference.tokens(self.network, self.whole, ITEM, rows)
+        place = torch.from_numpy(np.minimum(rows, self.last))
+        return [[copy.index_select(0, place) for copy in trunk] for trunk in self.ready]
+
+    @torch.inference_mode()
+    def answers(self, question: Question, tasks: Sequence[str], rows: Array) -> dict[str, Array]:
+        """(K, columns) float32 answers of tasks about the question's user and K items, in each task's own unit, through its map."""
+        encoded = question.encoded
+        if ITEM in self.plan.entities and self.plan.entities[ITEM].tokens:
+            encoded = encoded.beside(ITEM, self.items(rows))
+        places = torch.arange(question.length, question.length + len(rows), device=self.device)
+        table_of = {task: self.kin[self.ground.bundle.store.tasks[task].samples] for task in tasks}
+        found: dict[str, Array] = {}
+        for table in dict.fromkeys(table_of.values()):
+            batch = question.batches[table].about(ITEM, places, self._pair(question, table, rows))
+            found |= self._answered(batch, [task for task in tasks if table_of[task] == table], encoded)
+        return found
+
+    @torch.inference_mode()
+    def alone(self, question: Question, tasks: Sequence[str]) -> dict[str, Array]:
+        """(1, columns) answers of tasks whose rows name no item."""
+        found: dict[str, Array] = {}
+        for task in tasks:
+            batch = question.batches[self.kin[self.ground.bundle.store.tasks[task].samples]]
+            found |= self._answered(batch, [task], question.encoded)
+        return found
+
+    def _answered(self, batch: Batch, tasks: Sequence[str], encoded: Encodings) -> dict[str, Array]:
+        found = {}
+        for name, views in self.network.shared(batch, tasks, encoded):
+            answer = self.network.task(name).predict(self.network.raw(name, batch, views).float()).cpu().numpy()
+            found[name] = self.network.calibrated(name, answer.reshape(len(answer), -1))
+        return found
+
+    def _pair(self, question: Question, table: str, rows: Array) -> Tensor | None:
+        if not (question.paired and self.plan.tables[table].pair and self.plan.pair):
+            return None
+        stands = self.templates[table].data.moment is not None
+        found = paired(question.past.stock, {ITEM: rows}, question.moment if stands else None, len(rows), np.zeros(len(rows), np.int64))
+        return torch.from_numpy(found).to(self.device)
+
+    @torch.inference_mode()
+    def query(self, question: Question, task: str) -> Array:
+        """(H,) what an index is asked with for a ranking task."""
+        found: Tensor = self.network.task(task).query(self._views(question, task))[0]
+        return found.cpu().numpy()
+
+    @torch.inference_mode()
+    def scores(self, question: Question, task: str, rows: Array) -> Array:
+        """(K,) scores of a ranking task for K distinct items, side scores in them."""
+        assert self.vectors is not None
+        vectors = self.vectors.index_select(0, torch.from_numpy(np.minimum(rows, self.last)).to(self.device))
+        moment = question.moment if question.paired and self.templates[self._samples(task)].data.moment is not None else None
+        return inference.compared(self.network.task(task), self._views(question, task), vectors, question.past.stock, moment, rows)[0].cpu().numpy()
+
+    def _views(self, question: Question, task: str) -> Tensor:
+        batch = question.batches[self.kin[self._samples(task)]]
+        (_, views) = next(self.network.shared(batch, [task], question.encoded))
+        return views
+
+    def _samples(self, task: str) -> str:
+        return self.ground.bundle.store.tasks[task].samples

@@ -1,0 +1,292 @@
+"""BUNDLE + LIVE EVENTS -> ANSWERS. Recommends, searches, ranks, explains; knows no HTTP and keeps no events.
+
+Every answer is made by the feature code and the network of training. An engine never changes; several threads may ask it at once.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from banyan.bundle import Bundle
+from banyan.errors import ConfigError, DataError
+from banyan.features.stock import ITEM, USER
+from banyan.retrieval import candidates
+from banyan.retrieval.index import Exact
+from banyan.serving import reasons
+from banyan.serving.answering import Answering
+from banyan.serving.asking import Ask, EngineOptions, Happened, Placed, Ranked, Reason, Worth
+from banyan.serving.diversity import spread
+from banyan.serving.kept import Kept
+from banyan.serving.pasts import Ground, Naming, Past, laid
+from banyan.serving.shelf import Shelf
+from banyan.serving.visit import Basket, Visit
+from banyan.store.hints import hint
+from banyan.types import Array
+
+Recent = Callable[[str], Sequence[Happened]]
+POOL = 5  # for each item of a spread list, how many of the best are looked at
+OWN = 200  # newest items of the user's own past that are candidates
+
+
+def nobody(user: str) -> Sequence[Happened]:
+    """No live events."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Candidates with what brought them."""
+
+    rows: Array  # (K,) distinct item row numbers
+    brought: Array  # (K, sources) bool
+    sources: Sequence[str]
+
+
+class Engine:
+    """A bundle that answers about users as they are now."""
+
+    def __init__(self, bundle: Bundle, recent: Recent = nobody, options: EngineOptions | None = None) -> None:
+        """`recent` gives a user's events that the bundle's own log does not hold, in order of time.
+
+        Raises ConfigError for options that name what the bundle does not know.
+        """
+        self.bundle, self.recent, self.options = bundle, recent, options or EngineOptions()
+        self._check()
+        if ITEM not in bundle.stock.entities:
+            raise ConfigError("The bundle has no items, so there is nothing that could be recommended; ask it by `Bundle.predict`.")
+        self.ground = Ground.of(bundle, self.options.spare, self.options.reads)
+        self.answering = Answering(self.ground, self.options.tokens)
+        self.shelf = Shelf(self.ground)
+        ranked = [name for name in bundle.network.ranked if name in bundle.served]
+        self.ranking = self.options.task or (ranked[0] if ranked else "")
+        self.pointwise = tuple(name for name in bundle.served if set(self._table(name).entities) == {USER, ITEM} and not self._table(name).ranking)
+        self.users: Kept[tuple[Past, Naming]] = Kept(self.options.users)
+        self.index = self._index()
+        self.popular = candidates.popular(self._asked_for())
+
+    def _check(self) -> None:
+        known = self.bundle.plan.behaviours
+        for name in (*self.options.reads.values(), *([self.options.basket] if self.options.basket else [])):
+            if name not in known:
+                raise ConfigError(f"The bundle knows no behaviour {name!r}.{hint(name, known)}")
+        ranked = [name for name in self.bundle.network.ranked if name in self.bundle.served]
+        if self.options.task and self.options.task not in ranked:
+            raise ConfigError(f"The bundle has no ranking task {self.options.task!r}.{hint(self.options.task, ranked)}")
+
+    def _table(self, task: str) -> Any:
+        return self.bundle.plan.tables[self.bundle.store.tasks[task].samples]
+
+    def _index(self) -> Exact | None:
+        """Over rows 1, 2, ... of the items that the bundle knows, as the ranking task compares them."""
+        if not self.ranking or self.answering.vectors is None:
+            return None
+        part = self.bundle.network.task(self.ranking)
+        return Exact(part.items(self.answering.vectors[1 : self.shelf.known + 1]).cpu().numpy())
+
+    def _asked_for(self) -> Array:
+        """(rows,) how often each item was asked for lately, or ever: what those see of whom nothing is known."""
+        snapshots, rows = self.ground.stock.snapshots, np.arange(self.shelf.rows)
+        if snapshots is not None:
+            now = snapshots.snapshot(np.full(1, self.bundle.now))
+            return np.asarray(snapshots.items.figures(rows, now).sum(1))
+        log = self.ground.stock.log
+        return np.zeros(len(rows)) if log is None else np.bincount(self.ground.current_item[log.item], minlength=len(rows)).astype(float)
+
+    @property
+    def names(self) -> list[str]:
+        """Every name that a value model may use: `task.column`, `task` of a ranking, `item.feature`."""
+        columns = [f"{task}.{column}" for task in self.pointwise for column in self.bundle.network.task(task).columns()]
+        return [*([self.ranking] if self.ranking else []), *columns, *(f"item.{feature}" for feature in self.shelf.numbers)]
+
+    def close(self) -> None:
+        """Let go of what was kept."""
+        self.users = Kept(0)
+
+    # --- questions about items
+
+    def recommend(self, ask: Ask, value: Worth | None = None) -> Ranked:
+        """Items for a user, a session or a basket, best first by `value`; by the ranking's own score without one.
+
+        Candidates come from the item vectors, the user's own past, what goes with it, and popularity; `ask.filters` and the ranking's own
+        `leave_out` hold for all. Fewer than k where fewer are left. Raises ConfigError for an unknown feature, behaviour or name in `value`.
+        """
+        _positive(ask.k)
+        visit = self.visit(ask)
+        return self._ranked(ask, visit, self._candidates(ask, visit), value)
+
+    def rank(self, ask: Ask, value: Worth | None = None) -> Ranked:
+        """The caller's own `ask.items`, best first, each once; filters hold. An item that the bundle does not know is a new one without features."""
+        _positive(ask.k)
+        if ask.items is None:
+            raise ConfigError("rank orders the items that it is given; `items` is missing.")
+        visit = self.visit(ask)
+        named: dict[int, list[str]] = {}  # beyond the spare rows, unknown items share one
+        for item in dict.fromkeys(ask.items):
+            named.setdefault(visit.naming.row(item), []).append(item)
+        rows = np.array(list(named), np.int64)
+        rows = rows[self._matching(ask, visit, rows)]
+        found = self._ranked(ask, visit, Listed(rows, np.ones((len(rows), 1), bool), ["asked"]), value)
+        shared = {visit.naming.id(row): items for row, items in named.items() if len(items) > 1}
+        if not shared:
+            return found
+        whole = [replace(placed, item=item) for placed in found.items for item in shared.get(placed.item, [placed.item])]
+        return replace(found, items=whole[: ask.k])
+
+    def explain(self, ask: Ask, value: Worth | None = None) -> Placed:
+        """The one item of `ask.items` with its score, and what moved it, the largest first. Raises ConfigError for another number of items."""
+        if ask.items is None or len(ask.items) != 1:
+            raise ConfigError(f"explain is about one item; found {len(ask.items or ())}.")
+        visit = self.visit(ask)
+        rows = np.array([visit.naming.row(ask.items[0])], np.int64)
+        listed = Listed(rows, np.ones((1, 1), bool), ["asked"])
+        return self._placed(ask, visit, listed, np.zeros(1, np.int64), self._worth(visit, rows, value)[0], value, explain=True)[0]
+
+    def similar(self, item: str, k: int = 20, by: str = "taste") -> Ranked:
+        """Items like one item, best first. `by`: "taste" (vectors that learned from behaviour), "content" (features alone).
+
+        Raises DataError for an item that the bundle does not know, ConfigError for another word.
+        """
+        _positive(k)
+        row = self.ground.items.row(item)
+        if not row:
+            raise DataError(f"The bundle has no item {item!r}; new items join with `Bundle.with_entities`.")
+        vectors = self._vectors(by)
+        near = reasons.unit(vectors[: self.shelf.known + 1]) @ reasons.unit(vectors[[row]])[0]
+        near[~self.shelf.offered[: len(near)]] = -np.inf
+        near[[row, int(self.ground.current_item[row])]] = -np.inf
+        best = candidates.leading(near, k, -np.inf)
+        ids = self.bundle.stock.ids[ITEM]
+        return Ranked([Placed(str(ids[i - 1]), float(near[i]), sources=(by,)) for i in best.tolist()], {by: len(best)})
+
+    def _vectors(self, by: str) -> Array:
+        if by not in ("taste", "content", "behaviour", "words"):
+            raise ConfigError(f"similar knows no {by!r}.{hint(by, ('taste', 'content'))}")
+        if by in ("taste", "behaviour") and self.answering.vectors is not None:
+            return self.answering.vectors.cpu().numpy()
+        return self.answering.content
+
+    # --- how
+
+    def visit(self, ask: Ask) -> Visit:
+        """Whose past is asked about, laid over the bundle's log, and when."""
+        user = ask.user or ask.session
+        events = tuple(self.recent(user)) if user else ()
+        if ask.basket:
+            past, naming, now = self._with_basket(user, events, ask)
+        else:
+            stamp = (len(events), events[0].id, events[-1].id) if events else ()
+            past, naming = self.users.get(user, stamp, lambda: self._laid(user, events))
+            naming = naming.again()
+            now = past.newest if ask.now is None else ask.now
+        self._whole(now)
+        scenario = self.ground.scenarios.get(ask.scenario, 0)
+        return Visit(self.answering, past, naming, user, scenario, now, self.pointwise, self.ranking)
+
+    def _laid(self, user: str, events: Sequence[Happened]) -> tuple[Past, Naming]:
+        naming = Naming(self.ground)
+        return laid(self.ground, [user], {user: events}, naming), naming
+
+    def _with_basket(self, user: str, events: Sequence[Happened], ask: Ask) -> tuple[Past, Naming, int]:
+        """A basket is what was done just before the question."""
+        newest = max([self.bundle.now, *(event.time + 1 for event in events[-1:])])
+        now = newest + 1 if ask.now is None else ask.now
+        behaviour = self.options.basket or next(iter(self.bundle.plan.behaviours), "")
+        held = [Basket(f"basket {i}", item, behaviour, now - 1, ask.scenario) for i, item in enumerate(ask.basket)]
+        past, naming = self._laid(user, [*events, *held])
+        return past, naming, now
+
+    def _whole(self, now: int) -> None:
+        since = self.bundle.facts["since"]
+        if since is not None and now < since:
+            raise DataError(f"The question's moment is {now}, and the bundle holds whole pasts from {since} on only. Ask for a later moment.")
+
+    def _candidates(self, ask: Ask, visit: Visit) -> Listed:
+        allowed = self._allowed(ask, visit)
+        most = self.options.candidates
+        sources: dict[str, Array] = {}
+        if self.ground.stock.log is not None and len(visit.pasts.item):
+            sources["history"] = candidates.only(candidates.history(visit.pasts, self.ground.current_item, OWN), allowed, OWN)
+        if self.index is not None:
+            vector = self.answering.query(visit.question, self.ranking)
+            sources["vectors"] = self.index.nearest(vector[None], most, allowed[1 : len(self.index) + 1])[0][0] + 1
+        sources["popular"] = candidates.only(self.popular, allowed, most)
+        rows, brought = candidates.merged(sources, most)
+        return Listed(rows, brought, list(sources))
+
+    def _allowed(self, ask: Ask, visit: Visit) -> Array:
+        """(rows,) bool: items that may be answered."""
+        allowed = self.shelf.allowed(ask.filters)
+        out = self._out(ask, visit)
+        if not len(out):
+            return allowed
+        allowed = allowed.copy()
+        allowed[out] = False
+        return allowed
+
+    def _out(self, ask: Ask, visit: Visit) -> Array:
+        """Rows of items that this question leaves out by name or by the past."""
+        known = self.bundle.plan.behaviours
+        for name in ask.filters.leave_out:
+            if name not in known:
+                raise ConfigError(f"filters.leave_out: the bundle knows no behaviour {name!r}.{hint(name, known)}")
+        own = tuple(self.bundle.network.task(self.ranking).leave_out) if self.ranking and ask.items is None else ()
+        behaviours = tuple(dict.fromkeys((*ask.filters.leave_out, *own)))
+        named = self.ground.items.numbered(ask.filters.items_out)
+        held = visit.held(behaviours) if behaviours and self.ground.stock.log is not None else named[:0]
+        return np.concatenate([self.ground.current_item[named], held])
+
+    def _matching(self, ask: Ask, visit: Visit, rows: Array) -> Array:
+        """(K,) bool: which of the caller's own items stay."""
+        keep = self.shelf.matching(ask.filters)[rows]
+        return np.asarray(keep & ~np.isin(self.ground.current_item[rows], self._out(ask, visit)))
+
+    def _worth(self, visit: Visit, rows: Array, value: Worth | None, question: Any = None) -> tuple[Array, dict[str, Array]]:
+        """((K,) what each item is worth, the columns that it was made of)."""
+        names = self._default() if value is None else list(value.names)
+        columns = visit.columns(rows, names, question)
+        columns |= {name: self.shelf.column(name[5:], rows) for name in names if name.startswith("item.")}
+        if missing := [name for name in names if name not in columns and len(rows)]:
+            raise ConfigError(f"The value model names {missing[0]!r}, which this bundle does not answer.{hint(missing[0], self.names)}")
+        if value is not None and len(rows):
+            return np.asarray(value.of(columns), np.float64), columns
+        return np.sum([columns[name] for name in names], axis=0) if columns else np.zeros(len(rows)), columns
+
+    def _default(self) -> list[str]:
+        """Without a value model items stand by the ranking's score; without a ranking by the sum of all pointwise answers' last columns."""
+        if self.ranking:
+            return [self.ranking]
+        return [f"{task}.{list(self.bundle.network.task(task).columns())[-1]}" for task in self.pointwise]
+
+    def _ranked(self, ask: Ask, visit: Visit, listed: Listed, value: Worth | None) -> Ranked:
+        worth, _ = self._worth(visit, listed.rows, value)
+        order = np.lexsort((listed.rows, -worth))
+        pool = order[: max(POOL * ask.k, ask.k)]
+        if ask.diversity and len(pool):
+            vectors = self._vectors("taste")
+            pool = pool[spread(worth[pool], vectors[np.minimum(listed.rows[pool], len(vectors) - 1)], ask.k, ask.diversity)]
+        chosen = pool[: ask.k]
+        counts = {source: int(listed.brought[:, i].sum()) for i, source in enumerate(listed.sources)}
+        return Ranked(self._placed(ask, visit, listed, chosen, worth, value, explain=ask.explain), counts, self.shelf.facets(listed.rows))
+
+    def _placed(self, ask: Ask, visit: Visit, listed: Listed, chosen: Array, worth: Array, value: Worth | None, *, explain: bool) -> list[Placed]:
+        """The chosen candidates with all that the tasks say of them."""
+        rows = listed.rows[chosen]
+        columns = visit.columns(rows)
+        why: list[list[Reason]] = [[] for _ in rows]
+        if explain and len(rows):
+            moved = reasons.changes(visit, rows, lambda question: self._worth(visit, rows, value, question)[0])
+            like = reasons.kindred(visit, rows, self._vectors("taste"))
+            why = [[*a, *b] for a, b in zip(moved, like, strict=True)]
+        found = []
+        for i, (place, row) in enumerate(zip(chosen.tolist(), rows.tolist(), strict=True)):
+            answers = {name: float(each[i]) for name, each in columns.items()}
+            sources = tuple(source for source, hit in zip(listed.sources, listed.brought[place], strict=True) if hit)
+            found.append(Placed(visit.naming.id(row), float(worth[place]), answers, sources, tuple(why[i])))
+        return found
+
+
+def _positive(k: int) -> None:
+    if k < 1:
+        raise ConfigError(f"k is {k}; ask for at least one item.")
