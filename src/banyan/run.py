@@ -96,6 +96,7 @@ def train(
     draws: int = DRAWS,
     console: Console | None = None,
     device: str | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Run:
     """Fit the joint model on the store's training part, judge it on the test part, write bundle and report into `folder`.
 
@@ -103,6 +104,7 @@ def train(
     `most`: test rows that a task is judged on, drawn by the seed (None: all; a ranking takes at most 2,000 unless None). `draws`: of the
     bootstrap. A run that was stopped, or is over, goes on where its last checkpoint stands when the same call is made again; another
     description, or other data, are refused. `console` shows progress; None is quiet. `device` is the first GPU where there is one, else the CPU.
+    `facts` join those of the bundle, such as {"through": 120_000}, the newest event of the service's journal that it was trained on.
     Raises ConfigError, DataError.
     """
     place = named(device)
@@ -132,7 +134,7 @@ def train(
     run.rows = transfer.compare(store, data, evaluation, run.alone, run.baselines, draws=draws)
     if store.training.refit:
         _refitted(run, most, ranked, console, place)
-    _written(run, fit)
+    _written(run, fit, facts or {})
     return run
 
 
@@ -191,11 +193,12 @@ def _alone(run: Run, feeder: Feeder, fit: Fit, task: str, console: Console | Non
         )
 
 
-def _written(run: Run, fit: Fit) -> None:
+def _written(run: Run, fit: Fit, more: Mapping[str, Any]) -> None:
     rows = table.plain(run.rows)
     with whole(run.folder / TABLE) as aside:
         aside.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     facts = {
+        **more,
         "metrics": (run.refitted or run.evaluation).figures,
         "table": rows,
         "calibration": {task: {"before": before, "after": run.evaluation.figures[task]} for task, before in run.evaluation.before.items()},

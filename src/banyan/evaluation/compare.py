@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from banyan.evaluation.evaluate import answer
 from banyan.evaluation.questions import Question, ask, judges, targets
 from banyan.features.build import Data, stocked, tabled, task_options
 from banyan.features.columns import Texts
+from banyan.features.plan import Plan
 from banyan.features.step import Feeder
 from banyan.features.stock import ITEM
 from banyan.store.load import load
 from banyan.store.open import open_store
 from banyan.store.schema import Store
+from banyan.store.shop import Shop
 from banyan.tasks import Task
 from banyan.training.journal import as_json
 from banyan.types import PARTS, TEST, TRAIN, VALID, Array
@@ -53,11 +55,16 @@ def compare(ours: str | Path, theirs: str | Path, *, part: str = "test", most: i
     if PARTS.get(part) not in (TRAIN, VALID, TEST):
         raise ConfigError(f"There is no part {part!r}; parts are train, valid and test.")
     left, right = (sitting(Path(each), PARTS[part], most, device) for each in (ours, theirs))
+    return compared(left, right, draws=draws)
+
+
+def compared(left: Sitting, right: Sitting, *, draws: int = 200, scenarios: bool = True) -> list[Gain]:
+    """Gains of the first over the second, as `compare` finds them. Without `scenarios` one of the two may not know the rows' scenarios."""
     both = [task for task in left.questions if task in right.questions and len(left.questions[task])]
     if not both:
         raise ConfigError(f"{left.path} answers {', '.join(left.store.tasks)}, and {right.path} {', '.join(right.store.tasks)}: no task is in both.")
     for task in both:
-        _alike(task, left, right)
+        _alike(task, left, right, scenarios)
     sides = ({task: [each.answers[task]] for task in both} for each in (left, right))
     return corrected(gains({task: left.panel[task] for task in both}, left.questions, *sides, draws=draws))
 
@@ -68,23 +75,48 @@ def sitting(path: Path, part: int, most: int | None, device: str | None = None) 
     if not (folder / PAGE).is_file() or not (folder / BUNDLE).is_dir():
         raise ConfigError(f"{path} is no run: a run's folder holds {PAGE} and {BUNDLE}, as `banyan train` writes them.")
     bundle = Bundle.load(path if path != folder else folder / BUNDLE, device=device)
-    shop = open_store(load(folder / PAGE))
+    return seated(path, bundle, open_store(load(folder / PAGE)), part, most)
+
+
+def seated(path: Path, bundle: Bundle, shop: Shop, part: int, most: int | None) -> Sitting:
+    """A bundle's answers to the rows of a part of a shop, which may have newer rows, other scenarios and more tasks than it was trained on.
+
+    `path` is how messages call it. Raises ConfigError where the shop has behaviours that the bundle does not know.
+    """
+    plan = bundle.plan
+    shop = _coded(path, plan, replace(shop, store=shop.store.model_copy(update={"model": bundle.store.model})))
     texts, now = Texts(), shop.cut[0] if shop.cut is not None else None
-    stock = stocked(bundle.plan, shop, texts)
-    data = Data(bundle.plan, stock, {name: tabled(bundle.plan, stock, shop.store, each, texts, now=now) for name, each in shop.samples.items()})
-    feeder = Feeder(data, {task: task_options(shop.store, task) for task in shop.store.tasks}, shop.store.model.id_dropout)
-    questions = ask(data, shop.store.tasks, part, most=most, most_ranked=None if most is None else min(most, MOST_RANKED))
+    stock = stocked(plan, shop, texts)
+    tables = {name: tabled(plan, stock, shop.store, each, texts, now=now) for name, each in shop.samples.items() if name in plan.tables}
+    data = Data(plan, stock, tables)
+    tasks = {name: spec for name, spec in shop.store.tasks.items() if name in bundle.network.views and spec.samples in tables}
+    feeder = Feeder(data, {task: task_options(shop.store, task) for task in tasks}, shop.store.model.id_dropout)
+    questions = ask(data, tasks, part, most=most, most_ranked=None if most is None else min(most, MOST_RANKED))
     asked = {task: question for task, question in questions.items() if len(question)}
-    return Sitting(path, shop.store, data, judges(data, shop.store.tasks), questions, answer(bundle.network, feeder, asked))
+    return Sitting(path, shop.store, data, judges(data, tasks), questions, answer(bundle.network, feeder, asked))
 
 
-def _alike(task: str, left: Sitting, right: Sitting) -> None:
+def _coded(path: Path, plan: Plan, shop: Shop) -> Shop:
+    """The shop with the plan's codes of scenarios and behaviours; a scenario that the plan does not know is the unknown one."""
+    known = {word: code for code, word in enumerate(plan.scenarios)}
+    scenario = np.array([known.get(word, 0) for word in shop.scenarios], np.int32)
+    samples = {name: replace(table, scenario=scenario[table.scenario]) for name, table in shop.samples.items()}
+    log = shop.log
+    if log is not None:
+        if unknown := [word for word in log.behaviours if word not in plan.behaviours]:
+            raise ConfigError(f"The events hold {unknown[0]!r}, and {path} knows {', '.join(plan.behaviours)}; it cannot be asked about such a past.")
+        behaviour = np.array([plan.behaviours.index(word) for word in log.behaviours], np.int16)
+        log = replace(log, scenario=scenario[log.scenario], scenarios=plan.scenarios, behaviour=behaviour[log.behaviour], behaviours=plan.behaviours)
+    return replace(shop, log=log, samples=samples, scenarios=plan.scenarios)
+
+
+def _alike(task: str, left: Sitting, right: Sitting, scenarios: bool) -> None:
     """Refuse two questions that are not about the very same rows."""
     one, two = left.questions[task], right.questions[task]
     if len(one) != len(two):
         raise ConfigError(f"{task}: {left.path} is judged on {len(one):,} rows, {right.path} on {len(two):,}; only runs on the same rows can be compared.")
     for what, a, b in zip(("ids", "scenarios", "labels"), _prints(one, left.data), _prints(two, right.data), strict=True):
-        if a != b:
+        if a != b and (scenarios or what != "scenarios"):
             where = f"{left.path} and {right.path}"
             raise ConfigError(f"{task}: the {what} of its {len(one):,} rows differ between {where}; only runs on the same rows can be compared.")
     if left.data.plan.tables[one.table].ranking and not np.array_equal(left.data.stock.ids[ITEM], right.data.stock.ids[ITEM]):

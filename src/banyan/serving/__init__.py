@@ -5,4 +5,5 @@
   of a worker; `shadow`: a second model, unseen.
 - `experiments`: what came of a split; `sequential`: intervals that may be looked at any time; `feedback`: exploration and off-policy estimates; `gathering`:
   notes on their way to the journal.
+- `freshness`: trained again on what happened, and promoted when not worse; `harvest`: the tables for it; `drift`: whether inputs and calibration moved.
 """

@@ -36,7 +36,7 @@ def read_events(store: Store, entities: dict[str, EntityFrame], notes: list[str]
     said: list[str] = [] if notes is None else notes
     clock = "time" if events.time else "order" if events.order else "none"
     with section("events"):
-        frame = _complete(_read(events, store), events, clock, said)
+        frame = _complete(described(events, store), events, clock, said)
     for name in ("user", "item"):
         entities[name], new = extended(entities[name], frame[name])
         if new and store.entities[name].table is not None:
@@ -46,8 +46,8 @@ def read_events(store: Store, entities: dict[str, EntityFrame], notes: list[str]
     return _sorted(frame, entities, clock, said)
 
 
-def _read(events: Events, store: Store) -> pl.DataFrame:
-    """The described columns, typed, under the log's own names."""
+def described(events: Events, store: Store) -> pl.DataFrame:
+    """The described columns, typed, under the log's own names, in the order of the file: user, item, and those that there are of behaviour, time, ..."""
     clock = events.time or events.order
     wanted = {"user": events.user, "item": events.item, "behaviour": events.behaviour, "time": clock, "scenario": events.scenario, "value": events.value}
     label = events.table.label
