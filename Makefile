@@ -11,7 +11,7 @@ DEMO   ?=
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-full test test-all lint docs bench clean
+.PHONY: help demo demo-full serve test test-all lint docs bench clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,16 +33,24 @@ $(VENV)/.ready-demo: pyproject.toml constraints.txt $(VENV)/.torch-$(TORCH)
 	@$(PIP) install --constraint constraints.txt --editable '.[demo,bench]'
 	@touch $@
 
+$(VENV)/.ready-serve: pyproject.toml constraints.txt $(VENV)/.torch-$(TORCH)
+	@echo "Installing Banyan for the service ..."
+	@$(PIP) install --constraint constraints.txt --editable '.[demo,bench,serve]'
+	@touch $(VENV)/.ready-demo $@
+
 $(VENV)/.ready-dev: pyproject.toml constraints.txt $(VENV)/.torch-$(TORCH)
 	@echo "Installing Banyan with its tests ..."
 	@$(PIP) install --constraint constraints.txt --editable '.[demo,text,sql,bench,balancing,index,tune,serve,dev]'
-	@touch $(VENV)/.ready-demo $@
+	@touch $(VENV)/.ready-demo $(VENV)/.ready-serve $@
 
 demo: $(VENV)/.ready-demo  ## train on The Complete Journey, print the table of tasks, write the report (under 10 minutes on 2 cores)
 	@$(BIN)/banyan demo $(DEMO)
 
 demo-full: $(VENV)/.ready-demo  ## the same with every household and no cap on time
 	@$(BIN)/banyan demo --full $(DEMO)
+
+serve: $(VENV)/.ready-serve  ## train the demo if there is no bundle yet, then serve it on http://127.0.0.1:8000
+	@$(BIN)/banyan demo --serve $(DEMO)
 
 test: $(VENV)/.ready-dev  ## the fast tests, with coverage
 	@$(ONE_THREAD) $(BIN)/python -m pytest -q -n $(JOBS) -m "not slow" --cov --cov-report=term:skip-covered

@@ -1,6 +1,7 @@
 """Promises of the statistics over many users: a row reads what was known at its boundary, and noise stays noise."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,3 +108,22 @@ def test_earlier_users_stand_for_all_of_them() -> None:
     late = snapshots.block[user] > 8
     ordered, whole = (np.expm1(snapshots.item(item[late], np.ones(1), user[late], np.full(late.sum(), fitted))).mean(0) for fitted in (True, False))
     assert np.allclose(ordered / whole, 1, atol=0.1)
+
+
+@given(LOG, st.lists(st.tuples(st.integers(1, 3), st.integers(0, 1), st.integers(-20, 40)), max_size=6), st.integers(-3, 8))
+def test_counts_looked_ahead_and_laid_over_each_other_are_counts(events: list[Event], later: list[tuple[int, int, int]], snapshot: int) -> None:
+    snapshots = Snapshots(log_of(events), SPAN, np.ones(len(events), bool))
+    both = Snapshots(log_of([*events, *((1, item, behaviour, time) for item, behaviour, time in later)]), SPAN, np.ones(len(events) + len(later), bool))
+    more = Snapshots(log_of([(1, item, behaviour, time) for item, behaviour, time in later]), SPAN, np.ones(len(later), bool)).items
+    keys, at = np.arange(4), np.full(4, snapshot)
+    plain = replace(snapshots.items, more=more)
+    ahead = replace(snapshots.items, ahead={})
+    ahead.look_ahead(snapshot, 4)
+    assert np.array_equal(ahead.figures(keys, at), snapshots.items.figures(keys, at))
+    for counts in (plain, replace(ahead, more=more)):
+        assert np.array_equal(counts.figures(keys, at), both.items.figures(keys, at))
+    picked = plain.picked(np.array([1, 3]), 1, np.array([5, 9]))
+    assert np.array_equal(picked.figures(np.array([5, 9, 7]), np.full(3, snapshot))[:2], both.items.figures(np.array([1, 3]), np.full(2, snapshot)))
+    for other in range(8):
+        ahead.look_ahead(other, 4)
+    assert len(ahead.ahead) <= 2

@@ -7,7 +7,7 @@ the label was 1, one is missing. A row that nothing is fitted on reads the total
 A label of pure noise gains nothing from any of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class Counts:
     boundaries: int
     total: Array | None = None  # (events + 1,) int64: events before each place, where `sorted` holds each code once; None where each event has its own
     more: "Counts | None" = None  # further events of the same keys and behaviours, counted beside these
+    ahead: dict[int, Array] = field(default_factory=dict, repr=False, compare=False)  # snapshot -> (keys, behaviours * (1 + windows)) counts as of it
 
     def until(self, key: Array, behaviour: int, snapshot: Array) -> Array:
         """How many events of `key` lie in snapshots before `snapshot`; shapes broadcast."""
@@ -51,11 +52,38 @@ class Counts:
 
     def figures(self, key: Array, snapshot: Array) -> Array:
         """(..., F) float32: for each behaviour log1p of the counts in all of time and in each window."""
-        found = []
+        if (known := self._known(key, snapshot)) is not None:
+            return np.asarray(np.log1p(known), np.float32)
+        return np.asarray(np.log1p(self._counts(key, snapshot)), np.float32)
+
+    def look_ahead(self, snapshot: int, keys: int) -> None:
+        """Count as of one snapshot for all keys in [0, keys), so that questions about it are looked up. The two newest such tables are kept."""
+        if snapshot in self.ahead:
+            return
+        table = replace(self, more=None, ahead={})._counts(np.arange(keys), np.full(1, snapshot))
+        for old in sorted(self.ahead)[: max(len(self.ahead) - 1, 0)]:
+            self.ahead.pop(old, None)
+        self.ahead[snapshot] = table
+
+    def _known(self, key: Array, snapshot: Array) -> Array | None:
+        """(..., F) counts, where a table as of the only snapshot asked about is at hand and holds all keys."""
+        if not self.ahead or not snapshot.size or not key.size or (snapshot != snapshot.flat[0]).any():
+            return None
+        at = int(snapshot.flat[0])
+        table = self.ahead.get(at)
+        if table is None or int(key.max()) >= len(table):
+            return None
+        key = np.broadcast_arrays(key, snapshot)[0]
+        found: Array = table[key]
+        return found if self.more is None else found + self.more._counts(key, np.full(1, at))
+
+    def _counts(self, key: Array, snapshot: Array) -> Array:
+        """(..., F) for each behaviour the counts in all of time and in each window."""
+        found: list[Array] = []
         for behaviour in range(self.behaviours):
             now = self.until(key, behaviour, snapshot)
             found += [now, *(now - self.until(key, behaviour, snapshot - w) for w in WINDOWS)]
-        return np.asarray(np.log1p(np.stack(np.broadcast_arrays(*found), -1)), np.float32)
+        return np.stack(np.broadcast_arrays(*found), -1)
 
 
 class Snapshots:

@@ -53,7 +53,18 @@ class Target(History):
 
     def _scores(self, tokens: Tensor, gaps: Tensor, query: Tensor) -> Tensor:
         """(B, L). A e + C (e * t) is one product of the events with the row's own matrix A + t C: nothing of size (B, L, 3D) is made."""
+        if len(tokens) > 1 and not tokens.stride(0) and not gaps.stride(0):
+            return self._shared(tokens[0], gaps[0], query)
         own = self.event.weight.t() + query.unsqueeze(-1) * self.product  # (B, D, hidden)
         inner = tokens @ own + (self.asked(query) + self.event.bias).unsqueeze(1) + gaps.unsqueeze(-1) * self.gap
+        scores: Tensor = self.score(torch.relu(inner)).squeeze(-1)
+        return scores
+
+    def _shared(self, tokens: Float[Tensor, "L D"], gaps: Float[Tensor, " L"], query: Float[Tensor, "B D"]) -> Float[Tensor, "B L"]:
+        """The same where all rows have one past: what the target does not change is computed once."""
+        events = self.event(tokens) + gaps.unsqueeze(-1) * self.gap  # (L, hidden)
+        met = (tokens.unsqueeze(-1) * self.product).transpose(0, 1).flatten(1)  # (D, L * hidden)
+        inner = torch.addmm(events.flatten(), query, met).view(len(query), len(tokens), -1)
+        inner = inner.add_(self.asked(query).unsqueeze(1)) if not torch.is_grad_enabled() else inner + self.asked(query).unsqueeze(1)
         scores: Tensor = self.score(torch.relu(inner)).squeeze(-1)
         return scores

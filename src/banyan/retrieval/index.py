@@ -28,15 +28,13 @@ class Exact(Index):
 
     def nearest(self, vectors: Float[Array, "B H"], k: int, among: Array | None = None) -> tuple[Array, Array]:
         """Equal products come in the order of the items' places. Few among many are gathered first: work grows with those."""
-        kept = None if among is None else np.flatnonzero(among)
+        kept = None if among is None or among.all() else np.flatnonzero(among)
         items = self.items
         if kept is not None and len(kept) * GATHERED < len(self):
             items = self.items[torch.from_numpy(kept)]
-        elif kept is not None:
-            kept = None if len(kept) == len(self) else kept
         asked = torch.from_numpy(np.ascontiguousarray(_finite(vectors), np.float32))
         block = max(1, min(ROWS, CELLS // max(len(self), 1)))
-        found = [self._best(asked[a : a + block] @ items.T, k, kept) for a in range(0, len(asked), block)]
+        found = [self._best(_products(asked[a : a + block], items), k, kept) for a in range(0, len(asked), block)]
         if not found:
             return np.zeros((0, min(k, len(self))), np.int64), np.zeros((0, min(k, len(self))), np.float32)
         return np.concatenate([places for places, _ in found]), np.concatenate([scores for _, scores in found])
@@ -106,6 +104,10 @@ class Graph(Index):
 
     def __len__(self) -> int:
         return len(self.graph)
+
+
+def _products(asked: Tensor, items: Tensor) -> Tensor:
+    return torch.mv(items, asked[0])[None] if len(asked) == 1 else asked @ items.T
 
 
 def available() -> bool:

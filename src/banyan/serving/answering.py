@@ -4,7 +4,7 @@ The row is made by the code that makes rows in training (`Feeder.step`); items' 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,8 @@ from banyan.features.stock import ITEM, USER, Moment
 from banyan.model import Encodings, Ready
 from banyan.serving.pasts import Ground, Past
 from banyan.types import Array, Batch
+
+OFTEN = 16  # questions in a row about one snapshot, after which popularity is counted ahead as of it
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Question:
     encoded: Encodings
     length: int  # things in the step's item block
     paired: bool = True  # whether what the past says of each item is read
+    views: dict[str, Tensor] = field(default_factory=dict)  # ranking task -> its view, once it was asked for
 
 
 class Answering:
@@ -62,6 +65,8 @@ class Answering:
             one = inference.tokens(self.network, self.whole, ITEM, np.zeros(1, np.int64))
             if sum(each.nbytes for trunk in one for each in trunk) * (self.last + 1) <= budget:
                 self.ready = inference.tokens(self.network, self.whole, ITEM, np.arange(self.last + 1))
+        self._asks: dict[int, int] = {}  # the snapshot asked about last -> how often in a row
+        self._look_ahead(ground.bundle.now, OFTEN)
         self.vectors = self._vectors()
         self.kin = self._kin()
 
@@ -107,8 +112,10 @@ class Answering:
             kin[name] = found.setdefault(alike, name)
         return kin
 
+    @torch.inference_mode()
     def question(self, past: Past, user: str, scenario: int, now: int, tables: Sequence[str]) -> Question:
         """Read a user's row, once for all tables, without their items."""
+        self._look_ahead(now)
         moment = past.moment([user], now)
         chosen = list(dict.fromkeys(self.kin[table] for table in tables))
         data = {name: self._row(self.templates[name], past, user, moment, scenario, now) for name in chosen}
@@ -117,6 +124,15 @@ class Answering:
         encoded = self.network.encode(step, self.network.embeddings.leaf(step.distinct))
         length = step.entities[ITEM].rows if ITEM in step.entities else 0
         return Question(past, moment, {batch.table: batch for batch in step.batches}, encoded, length)
+
+    def _look_ahead(self, now: int, asks: int = 1) -> None:
+        """Count popularity as of a snapshot for all items once it is asked about often: one stray moment shall not cost a table."""
+        snapshots = self.ground.stock.snapshots
+        if snapshots is None or not snapshots.clocked or (at := now // snapshots.span) in snapshots.items.ahead:
+            return
+        self._asks = {at: self._asks.get(at, 0) + asks}
+        if self._asks[at] >= OFTEN:
+            snapshots.items.look_ahead(at, len(self.ground.stock.entities[ITEM]))
 
     def _row(self, template: Template, past: Past, user: str, moment: Moment, scenario: int, now: int) -> TableData:
         data = template.data
@@ -186,9 +202,10 @@ class Answering:
         return inference.compared(self.network.task(task), self._views(question, task), vectors, question.past.stock, moment, rows)[0].cpu().numpy()
 
     def _views(self, question: Question, task: str) -> Tensor:
-        batch = question.batches[self.kin[self._samples(task)]]
-        (_, views) = next(self.network.shared(batch, [task], question.encoded))
-        return views
+        if task not in question.views:
+            batch = question.batches[self.kin[self._samples(task)]]
+            (_, question.views[task]) = next(self.network.shared(batch, [task], question.encoded))
+        return question.views[task]
 
     def _samples(self, task: str) -> str:
         return self.ground.bundle.store.tasks[task].samples

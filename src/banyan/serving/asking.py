@@ -149,4 +149,5 @@ class EngineOptions:
     spare: int = 256  # items that the bundle does not know and that one question may name
     reads: Mapping[str, str] = field(default_factory=dict)  # live behaviour that training did not see -> the one as which it is read
     basket: str = ""  # behaviour as which a basket is read; the bundle's first unless given
+    relevance: float = 0.7  # of a search without a value model: the share of the words in an item's place; the rest is the ranking's score
     task: str = ""  # the ranking task that candidates come from; the first unless given

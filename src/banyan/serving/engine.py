@@ -14,13 +14,14 @@ from banyan.errors import ConfigError, DataError
 from banyan.features.stock import ITEM, USER
 from banyan.retrieval import candidates
 from banyan.retrieval.index import Exact
-from banyan.serving import reasons
+from banyan.serving import people, reasons
 from banyan.serving.answering import Answering
-from banyan.serving.asking import Ask, EngineOptions, Happened, Placed, Ranked, Reason, Worth
+from banyan.serving.asking import Ask, EngineOptions, Happened, Placed, Profile, Ranked, Reason, Worth
 from banyan.serving.diversity import spread
 from banyan.serving.kept import Kept
 from banyan.serving.pasts import Ground, Naming, Past, laid
 from banyan.serving.shelf import Shelf
+from banyan.serving.texts import Texts
 from banyan.serving.visit import Basket, Visit
 from banyan.store.hints import hint
 from banyan.types import Array
@@ -28,6 +29,7 @@ from banyan.types import Array
 Recent = Callable[[str], Sequence[Happened]]
 POOL = 5  # for each item of a spread list, how many of the best are looked at
 OWN = 200  # newest items of the user's own past that are candidates
+WORDS = "words"  # the column of how well an item's texts fit the query, in [0, 1]; 0 without a query
 
 
 def nobody(user: str) -> Sequence[Happened]:
@@ -42,6 +44,7 @@ class Listed:
     rows: Array  # (K,) distinct item row numbers
     brought: Array  # (K, sources) bool
     sources: Sequence[str]
+    words: Array | None = None  # (K,) how well the query's words fit, in [0, 1]
 
 
 class Engine:
@@ -64,6 +67,7 @@ class Engine:
         self.pointwise = tuple(name for name in bundle.served if set(self._table(name).entities) == {USER, ITEM} and not self._table(name).ranking)
         self.users: Kept[tuple[Past, Naming]] = Kept(self.options.users)
         self.index = self._index()
+        self.texts = Texts(self.ground, self.shelf)
         self.popular = candidates.popular(self._asked_for())
 
     def _check(self) -> None:
@@ -96,9 +100,9 @@ class Engine:
 
     @property
     def names(self) -> list[str]:
-        """Every name that a value model may use: `task.column`, `task` of a ranking, `item.feature`."""
+        """Every name that a value model may use: `task.column`, `task` of a ranking, `words` of a search, `item.feature`."""
         columns = [f"{task}.{column}" for task in self.pointwise for column in self.bundle.network.task(task).columns()]
-        return [*([self.ranking] if self.ranking else []), *columns, *(f"item.{feature}" for feature in self.shelf.numbers)]
+        return [*([self.ranking] if self.ranking else []), *columns, WORDS, *(f"item.{feature}" for feature in self.shelf.numbers)]
 
     def close(self) -> None:
         """Let go of what was kept."""
@@ -115,6 +119,21 @@ class Engine:
         _positive(ask.k)
         visit = self.visit(ask)
         return self._ranked(ask, visit, self._candidates(ask, visit), value)
+
+    def search(self, ask: Ask, value: Worth | None = None) -> Ranked:
+        """Items whose texts and names share words with `ask.query`, best first; filters hold.
+
+        Without a value model the order is that of `relevance` x how well the words fit + (1 - relevance) x the ranking's score among those found, both
+        stretched to [0, 1]; a value model may read `words` itself. Nothing that shares a word: an empty answer. Raises ConfigError as `recommend` does.
+        """
+        _positive(ask.k)
+        if not ask.query.strip():
+            raise ConfigError("search needs a query with a word in it.")
+        visit = self.visit(ask)
+        fits = np.where(self._allowed(ask, visit), self.texts.scores(ask.query), 0)
+        rows = candidates.leading(fits, self.options.candidates)
+        near = fits[rows] / max(float(fits[rows].max(initial=0.0)), 1e-9)
+        return self._ranked(ask, visit, Listed(rows, np.ones((len(rows), 1), bool), [WORDS], near.astype(np.float64)), value)
 
     def rank(self, ask: Ask, value: Worth | None = None) -> Ranked:
         """The caller's own `ask.items`, best first, each once; filters hold. An item that the bundle does not know is a new one without features."""
@@ -141,7 +160,8 @@ class Engine:
         visit = self.visit(ask)
         rows = np.array([visit.naming.row(ask.items[0])], np.int64)
         listed = Listed(rows, np.ones((1, 1), bool), ["asked"])
-        return self._placed(ask, visit, listed, np.zeros(1, np.int64), self._worth(visit, rows, value)[0], value, explain=True)[0]
+        worth, columns = self._worth(visit, listed, value)
+        return self._placed(visit, listed, np.zeros(1, np.int64), worth, columns, value, explain=True)[0]
 
     def similar(self, item: str, k: int = 20, by: str = "taste") -> Ranked:
         """Items like one item, best first. `by`: "taste" (vectors that learned from behaviour), "content" (features alone).
@@ -166,6 +186,42 @@ class Engine:
         if by in ("taste", "behaviour") and self.answering.vectors is not None:
             return self.answering.vectors.cpu().numpy()
         return self.answering.content
+
+    # --- questions about users, and rows of tables
+
+    def profile(self, user: str, now: int | None = None) -> Profile:
+        """What is known of a user, what every task about users answers, and what the past holds."""
+        return people.profile(self.visit(Ask(user, now=now)), self.shelf, user)
+
+    def predict(self, table: str, rows: Sequence[people.Row], tasks: Sequence[str] | None = None) -> list[dict[str, float]]:
+        """For each row of a samples table `task.column` -> answer, as `Bundle.predict` says once it was handed the users' live events.
+
+        Raises ConfigError for an unknown table or task, DataError that names the column and the row.
+        """
+        events = {user: tuple(self.recent(user)) for user in people.users_of(self.ground, table, rows)}
+        return people.predict(self.ground, events, table, rows, tasks).to_dicts()
+
+    def forecast(self, table: str = "", rows: Sequence[people.Row] = ()) -> tuple[str, list[tuple[dict[str, Any], dict[str, float]]]]:
+        """(The table, for each row its words and ids, and the periods ahead) of a table with a task of counts; rows bring its columns."""
+        name = people.table_of(self.bundle, table, people.counted(self.bundle), "counts")
+        tasks = [task for task in self.bundle.served if self.bundle.store.tasks[task].samples == name and self.bundle.store.tasks[task].kind == "count"]
+        keys = [{key: each for key, each in row.items() if isinstance(each, str)} for row in rows]
+        return name, list(zip(keys, self.predict(name, rows, tasks), strict=True))
+
+    def offers(self, table: str = "", rows: Sequence[people.Row] = (), k: int = 100) -> tuple[str, list[tuple[int, float, dict[str, float]]]]:
+        """(The table, the k best rows: place, score, answers) of a table about users and offers, by its first task that answers a chance."""
+        _positive(k)
+        fits = people.offered(self.bundle)
+        name = people.table_of(self.bundle, table, list(fits), "offers")
+        answers = self.predict(name, rows)
+        column = f"{fits[name]}.{list(self.bundle.network.task(fits[name]).columns())[-1]}"
+        order = sorted(range(len(answers)), key=lambda i: (-answers[i][column], i))[:k]
+        return name, [(i, answers[i][column], answers[i]) for i in order]
+
+    def item(self, item: str) -> dict[str, Any] | None:
+        """What is known of an item, by feature; None for one that the bundle does not know."""
+        row = self.ground.items.row(item)
+        return self.shelf.features(row) if row else None
 
     # --- how
 
@@ -242,16 +298,25 @@ class Engine:
         keep = self.shelf.matching(ask.filters)[rows]
         return np.asarray(keep & ~np.isin(self.ground.current_item[rows], self._out(ask, visit)))
 
-    def _worth(self, visit: Visit, rows: Array, value: Worth | None, question: Any = None) -> tuple[Array, dict[str, Array]]:
+    def _worth(self, visit: Visit, listed: Listed, value: Worth | None, question: Any = None) -> tuple[Array, dict[str, Array]]:
         """((K,) what each item is worth, the columns that it was made of)."""
+        rows = listed.rows
         names = self._default() if value is None else list(value.names)
         columns = visit.columns(rows, names, question)
         columns |= {name: self.shelf.column(name[5:], rows) for name in names if name.startswith("item.")}
+        if WORDS in names or listed.words is not None:
+            columns[WORDS] = np.zeros(len(rows)) if listed.words is None else listed.words
         if missing := [name for name in names if name not in columns and len(rows)]:
             raise ConfigError(f"The value model names {missing[0]!r}, which this bundle does not answer.{hint(missing[0], self.names)}")
         if value is not None and len(rows):
             return np.asarray(value.of(columns), np.float64), columns
-        return np.sum([columns[name] for name in names], axis=0) if columns else np.zeros(len(rows)), columns
+        worth = np.sum([columns[name] for name in names], axis=0) if names and len(rows) else np.zeros(len(rows))
+        return (worth if listed.words is None else self._fitting(listed.words, worth)), columns
+
+    def _fitting(self, words: Array, worth: Array) -> Array:
+        low, high = worth.min(initial=np.inf), worth.max(initial=-np.inf)
+        share = self.options.relevance
+        return np.asarray(share * words + (1 - share) * (worth - low) / (high - low if high > low else 1.0))
 
     def _default(self) -> list[str]:
         """Without a value model items stand by the ranking's score; without a ranking by the sum of all pointwise answers' last columns."""
@@ -260,23 +325,27 @@ class Engine:
         return [f"{task}.{list(self.bundle.network.task(task).columns())[-1]}" for task in self.pointwise]
 
     def _ranked(self, ask: Ask, visit: Visit, listed: Listed, value: Worth | None) -> Ranked:
-        worth, _ = self._worth(visit, listed.rows, value)
+        worth, columns = self._worth(visit, listed, value)
         order = np.lexsort((listed.rows, -worth))
-        pool = order[: max(POOL * ask.k, ask.k)]
+        pool = order[: POOL * ask.k]
         if ask.diversity and len(pool):
             vectors = self._vectors("taste")
             pool = pool[spread(worth[pool], vectors[np.minimum(listed.rows[pool], len(vectors) - 1)], ask.k, ask.diversity)]
-        chosen = pool[: ask.k]
         counts = {source: int(listed.brought[:, i].sum()) for i, source in enumerate(listed.sources)}
-        return Ranked(self._placed(ask, visit, listed, chosen, worth, value, explain=ask.explain), counts, self.shelf.facets(listed.rows))
+        placed = self._placed(visit, listed, pool[: ask.k], worth, columns, value, explain=ask.explain)
+        return Ranked(placed, counts, self.shelf.facets(listed.rows))
 
-    def _placed(self, ask: Ask, visit: Visit, listed: Listed, chosen: Array, worth: Array, value: Worth | None, *, explain: bool) -> list[Placed]:
-        """The chosen candidates with all that the tasks say of them."""
+    def _placed(
+        self, visit: Visit, listed: Listed, chosen: Array, worth: Array, made: dict[str, Array], value: Worth | None, *, explain: bool
+    ) -> list[Placed]:  # fmt: skip
+        """The chosen candidates with all that the tasks say of them; what was `made` of all candidates is not asked again."""
         rows = listed.rows[chosen]
-        columns = visit.columns(rows)
+        columns = {name: each[chosen] for name, each in made.items() if not name.startswith("item.")}
+        columns |= visit.columns(rows, [name for name in self.names if name not in columns])
         why: list[list[Reason]] = [[] for _ in rows]
         if explain and len(rows):
-            moved = reasons.changes(visit, rows, lambda question: self._worth(visit, rows, value, question)[0])
+            few = Listed(rows, listed.brought[chosen], listed.sources, None if listed.words is None else listed.words[chosen])
+            moved = reasons.changes(visit, rows, lambda question: self._worth(visit, few, value, question)[0])
             like = reasons.kindred(visit, rows, self._vectors("taste"))
             why = [[*a, *b] for a, b in zip(moved, like, strict=True)]
         found = []

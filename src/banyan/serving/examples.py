@@ -32,5 +32,6 @@ EXAMPLES: dict[type[msgspec.Struct], dict[str, Any]] = {
     messages.PreviewBody: {"expression": "bought.buy", "scenario": "home", "users": ["u-17"], "k": 5},
     messages.AddModelBody: {"folder": "2026-03-01", "note": "trained on February"},
     messages.ExperimentBody: {"name": "march", "version": "v7", "share": 0.2, "outcome": "purchase"},
+    messages.ExplorationBody: {"share": 0.02, "slot": 2, "top": 10},
     messages.LimitsBody: {"limits": {"answers": {"per_second": 200, "burst": 400}}},
 }

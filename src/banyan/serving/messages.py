@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-Id = Annotated[str, Meta(min_length=1, max_length=256, description="An id of the shop's own.")]
+Id = Annotated[str, Meta(min_length=1, max_length=200, description="An id of the shop's own.")]
 Word = Annotated[str, Meta(max_length=128, description="A name of the store's: a behaviour, a scenario, a task, a feature.")]
 Text = Annotated[str, Meta(max_length=512, description="What was typed.")]
 Version = Annotated[str, Meta(min_length=1, max_length=128, description="A version of a bundle.")]
@@ -23,7 +23,7 @@ Moment = datetime | Annotated[int, Meta(ge=0, le=9_000_000_000_000_000)]
 Cell = (
     Annotated[str, Meta(max_length=20_000)] | int | float | bool | None | Annotated[list[Annotated[str, Meta(max_length=1000)] | float], Meta(max_length=4096)]
 )
-Row = Annotated[dict[str, Cell], Meta(max_length=256)]
+Row = Annotated[dict[Annotated[str, Meta(max_length=128)], Cell], Meta(max_length=256)]
 Rows = Annotated[list[Row], Meta(min_length=1, max_length=1000)]
 
 
@@ -61,16 +61,16 @@ class Problem(msgspec.Struct, kw_only=True):
 
 
 class EventIn(Asked, kw_only=True):
-    """One thing that happened. The same `id` again is counted as a duplicate and changes nothing."""
+    """One thing that happened. The same `id` again is counted as a duplicate and changes nothing. It is of a user, or of a session before that."""
 
     id: Id
-    user: Id
+    user: Annotated[str, Meta(max_length=200)] = ""
     behaviour: Annotated[str, Meta(min_length=1, max_length=128)]
     item: Id | None = None
     time: Moment | None = None  # ISO 8601 with a zone, or microseconds since 1970 (the order, in a store without a clock); now unless given
     scenario: Word = ""
     value: Figure | None = None
-    session: Annotated[str, Meta(max_length=256)] = ""
+    session: Annotated[str, Meta(max_length=200)] = ""
     query: Text = ""
 
 
@@ -86,6 +86,7 @@ class EventsTaken(Answer, kw_only=True):
     accepted: int
     duplicates: int
     last: int
+    forgotten: int = 0  # left out, because their user asked to be forgotten
 
 
 class EventOut(msgspec.Struct, kw_only=True):
@@ -132,8 +133,8 @@ class FiltersBody(Asked, kw_only=True):
 class RecommendBody(Asked, kw_only=True):
     """Items for a user, a session or a basket, best first."""
 
-    user: Annotated[str, Meta(max_length=256)] = ""
-    session: Annotated[str, Meta(max_length=256)] = ""
+    user: Annotated[str, Meta(max_length=200)] = ""
+    session: Annotated[str, Meta(max_length=200)] = ""
     basket: Annotated[list[Id], Meta(max_length=200)] = []
     scenario: Word = ""
     k: Count = 20
@@ -160,15 +161,15 @@ class SimilarBody(Asked, kw_only=True):
 
     item: Id
     k: Count = 20
-    by: Literal["taste", "together", "words"] = "taste"  # vectors that learned from behaviour, bought together, words in common
+    by: Literal["taste", "together", "words", "content"] = "taste"  # learned from behaviour; met in the same pasts; words in common; features alone
 
 
 class Reason(msgspec.Struct, kw_only=True):
-    """Why an item stands here: how much one source moved its score, and a sentence's parts for the page."""
+    """Why an item stands here: what one source of the row did to its score."""
 
-    kind: str
-    weight: float = 0.0
-    item: str | None = None  # the item of the user's past that it is about
+    kind: str  # user, item, context, history, pair, or a source of candidates
+    weight: float = 0.0  # the score less what it would be without that source
+    item: str | None = None  # the item of the user's past that speaks for this one
     detail: str = ""
 
 
@@ -183,10 +184,10 @@ class PlacedItem(msgspec.Struct, kw_only=True):
 
 
 class Drawn(msgspec.Struct, kw_only=True):
-    """Exploration: which slot was drawn, from how many, and with what probability."""
+    """Exploration: which place of the list, counted from 0, was drawn at random, what stands there, and its true probability."""
 
     slot: int
-    of: int
+    item: str
     probability: float
 
 
@@ -263,11 +264,11 @@ class Offered(msgspec.Struct, kw_only=True):
 class ExplainBody(Asked, kw_only=True):
     """What moved one item's score for one user."""
 
-    user: Annotated[str, Meta(max_length=256)] = ""
+    user: Annotated[str, Meta(max_length=200)] = ""
     item: Id
     scenario: Word = ""
     query: Text = ""
-    session: Annotated[str, Meta(max_length=256)] = ""
+    session: Annotated[str, Meta(max_length=200)] = ""
     basket: Annotated[list[Id], Meta(max_length=200)] = []
 
 
@@ -281,15 +282,33 @@ class ExplainAnswer(Answer, kw_only=True):
     why: list[Reason]
 
 
+class ShareOut(msgspec.Struct, kw_only=True):
+    """A class or a tag, and its probability."""
+
+    name: str
+    probability: float
+
+
+class TraitOut(msgspec.Struct, kw_only=True):
+    """What one task says of a user. `missing`: what the task reads and was not given."""
+
+    task: str
+    kind: str
+    shares: list[ShareOut] = []
+    amounts: dict[str, float] = {}
+    missing: list[str] = []
+
+
 class ProfileAnswer(Answer, kw_only=True):
-    """What the model and the log say of a user."""
+    """What the model and the log say of a user. `tastes`: item feature -> value -> share of the user's past."""
 
     user: str
     known: bool
     features: dict[str, Any]
     answers: dict[str, float]
-    tastes: dict[str, dict[str, float]]  # item feature -> value -> share of the user's past
+    tastes: dict[str, dict[str, float]]
     events: int
+    traits: list[TraitOut] = []
 
 
 # --- the store
@@ -532,6 +551,24 @@ class OverviewAnswer(Answer, kw_only=True):
     events: int
     cache: dict[str, float]
     alarms: list[str]
+
+
+class ExplorationBody(Asked, kw_only=True):
+    """On a share of the requests the item of one slot is drawn from those of the first `top` that do not stand above it. A share of 0 ends it."""
+
+    share: Share
+    slot: Annotated[int, Meta(ge=0, le=49, description="A place of the list, counted from 0.")] = 2
+    top: Annotated[int, Meta(ge=2, le=50)] = 10
+    expected: int | None = None
+
+
+class ExplorationAnswer(Answer, kw_only=True):
+    """The exploration in force; a share of 0 where there is none."""
+
+    version: int
+    share: float = 0.0
+    slot: int = 0
+    top: int = 0
 
 
 class LimitBody(Asked, kw_only=True):

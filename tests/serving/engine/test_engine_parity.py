@@ -52,6 +52,7 @@ def signalled(page: dict[str, Any], frames: dict[str, pl.DataFrame]) -> None:
 
 
 def copied(page: dict[str, Any], frames: dict[str, pl.DataFrame]) -> None:
+    kept(page)
     page["model"] |= {"sharing": {"part": "stem"}, "history": "transformer", "compress": {"item": 2}}
 
 

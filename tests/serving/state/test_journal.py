@@ -211,6 +211,49 @@ def test_processes_write_side_by_side(journal: Journal, place: str) -> None:
     assert len(seen) == 90, "a reader who follows the numbers misses none"
 
 
+FORKED = """
+import os, sys
+from banyan.serving.state import Event, journal_at
+journal = journal_at(sys.argv[1])
+journal.append([Event("before", "u", "i", "view", 1)])
+if not (child := os.fork()):
+    journal.append([Event("child", "u", "i", "view", 2)])
+    os._exit(len(journal.of_user("u")))
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+journal.append([Event("parent", "u", "i", "view", 3)])
+print(*(event.id for event in journal.of_user("u")))
+"""
+
+
+def test_a_fork_opens_connections_of_its_own(tmp_path: Path) -> None:
+    told = subprocess.run([sys.executable, "-c", FORKED, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["before", "child", "parent"]
+
+
+def test_who_writes_for_others_may_be_stopped_and_they_are_told(journal: Journal, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    found: list[BaseException] = []
+
+    def send() -> None:
+        try:
+            journal.append([make(1)])
+        except BaseException as error:
+            found.append(error)
+
+    threads = [threading.Thread(target=send) for _ in range(3)]
+    with monkeypatch.context() as cut:
+        cut.setattr(journal.database, "_alone", stopped)  # type: ignore[attr-defined]
+        with held(journal, 3):
+            for thread in threads:
+                thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(type(error).__name__ for error in found) == ["KeyboardInterrupt", "StateError", "StateError"]
+    assert journal.append([make(2)]).accepted == 1
+
+
 def test_a_full_disk_refuses_and_recovers(tmp_path: Path, make: Make) -> None:
     import sqlalchemy as sa
 

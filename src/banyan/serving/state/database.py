@@ -16,6 +16,7 @@ from banyan.errors import BanyanError, ConfigError, StateError
 from banyan.serving.state.journal import FILE
 
 T = TypeVar("T")
+Insert = Callable[[sa.Connection, Sequence[Mapping[str, Any]]], int]
 WAIT = 10.0  # seconds that a write waits for another process
 TOGETHER = 64  # pieces of work in one commit
 CONNECTIONS = 8  # kept open by a process
@@ -98,19 +99,23 @@ class Database:
             return jobs
 
     def _commit(self, jobs: list[_Job]) -> None:
+        error: BaseException | None = None
         try:
             with self.failing("write"), self._engine.begin() as connection:
                 self._alone(connection)
                 for job in jobs:
                     self._try(job, connection)
-        except BaseException as error:
-            for job in jobs:
-                job.error = job.error or error
-        with self._turn:
-            for job in jobs:
-                job.done = True
-            self._busy = False
-            self._turn.notify_all()
+        except Exception as found:
+            error = found
+        except BaseException:  # whoever does the work of others is told to stop; they are not
+            error = StateError(f"Writing to {self.name} was broken off; nothing is acknowledged. Send it again.")
+            raise
+        finally:
+            with self._turn:
+                for job in jobs:
+                    job.done, job.error = True, job.error or error
+                self._busy = False
+                self._turn.notify_all()
 
     def _alone(self, connection: sa.Connection) -> None:
         if self.path:
@@ -142,16 +147,18 @@ class Database:
             said = said.replace(self._secret, "***") if self._secret else said
             raise StateError(_sentence(self.name, what, said)) from error
 
-    def many(self, statement: sa.Insert) -> Callable[[sa.Connection, Sequence[Mapping[str, Any]]], int]:
-        """A function that writes rows (column -> value) by the statement, compiled once, and tells how many it wrote."""
-        compiled = statement.compile(dialect=self._engine.dialect)
-        text, order = str(compiled), getattr(compiled, "positiontup", None)
-
-        def write(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> int:
-            bound: Any = [tuple(row[name] for name in order) for row in rows] if order else [dict(row) for row in rows]
-            return connection.exec_driver_sql(text, bound).rowcount if rows else 0
-
-        return write
+    def inserter(self, table: sa.Table) -> Insert:
+        """A function that writes rows (column -> value) in one statement, leaves out ids that are there already, and tells how many it wrote."""
+        columns = [column for column in table.columns if not column.primary_key]
+        names = [column.name for column in columns]
+        quoted = ", ".join(map(self._engine.dialect.identifier_preparer.quote, names))
+        if self.path:
+            text = f"INSERT INTO {table.name} ({quoted}) VALUES ({', '.join('?' * len(names))}) ON CONFLICT (id) DO NOTHING"
+            return lambda connection, rows: connection.exec_driver_sql(text, [tuple(row[n] for n in names) for row in rows]).rowcount if rows else 0
+        given = ", ".join(f"%({column.name})s::{column.type.compile(self._engine.dialect)}[]" for column in columns)
+        each = f"SELECT {quoted} FROM unnest({given}) WITH ORDINALITY AS given ({quoted}, place) ORDER BY place"  # numbered in the order given
+        whole = f"INSERT INTO {table.name} ({quoted}) {each} ON CONFLICT (id) DO NOTHING"
+        return lambda connection, rows: connection.exec_driver_sql(whole, {n: [row[n] for row in rows] for n in names}).rowcount if rows else 0
 
     def swept(self, *, whole: bool) -> None:
         """Have nothing of deleted rows left in the database's own files: empty the write-ahead log; `whole` rewrites the database.

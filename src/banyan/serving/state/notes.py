@@ -1,17 +1,17 @@
 """Recorded requests, and the append-only tables of experiments and of exploration."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from banyan.serving.state import tables
+from banyan.serving.state.database import Insert
 from banyan.serving.state.events import Asked, Note
 from banyan.serving.state.journal import Notes
 
 KEPT = 100_000  # recorded requests
-Insert = Callable[[sa.Connection, Sequence[Mapping[str, Any]]], int]
 TABLES: dict[Notes, sa.Table] = {"outcomes": tables.outcomes, "draws": tables.draws}
 
 

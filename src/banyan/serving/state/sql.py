@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from typing_extensions import override
 
 from banyan.errors import StateError
@@ -30,11 +29,7 @@ class SqlJournal(Journal):
         self.database = Database(where)
         self.name = self.database.name
         self._salt = bytes.fromhex(self.database.write(self._opened))
-        dialect = sqlite if self.database.path else postgresql
-        self._insert = {
-            table: self.database.many(_columns(dialect.insert(table), table).on_conflict_do_nothing(index_elements=["id"]))
-            for table in (E, *notes.TABLES.values(), tables.asked)
-        }
+        self._insert = {table: self.database.inserter(table) for table in (E, *notes.TABLES.values(), tables.asked)}
 
     def _opened(self, connection: sa.Connection) -> str:
         tables.meta.create_all(connection)
@@ -204,11 +199,6 @@ class SqlJournal(Journal):
 _PULSE = "SELECT (SELECT max(sequence) FROM events), (SELECT max(sequence) FROM forgotten), (SELECT max(version) FROM changes)"
 
 
-def _columns(insert: Any, table: sa.Table) -> Any:
-    """The statement with a place for every column but the number that the database gives."""
-    return insert.values({c.name: sa.bindparam(c.name) for c in table.columns if c.name != "sequence"})
-
-
 def _owner(row: Event | Asked | Note) -> tuple[str, str]:
     """(user, session): the user, or where nobody was known the session."""
     return row.user, "" if row.user else row.session
@@ -238,7 +228,7 @@ def _pairs(connection: sa.Connection, own: sa.ColumnElement[bool], after: int, m
 def _event(row: Any) -> Event:
     """Words that stand in many rows are held once."""
     _, id_, user, item, behaviour, time, scenario, value, session, query = row
-    return Event(id_, user, item, sys.intern(behaviour), time, sys.intern(scenario), value, session, query)
+    return Event(id_, sys.intern(user), item, sys.intern(behaviour), time, sys.intern(scenario), value, sys.intern(session), query)
 
 
 def _in_time(pair: tuple[int, Event]) -> tuple[int, int]:

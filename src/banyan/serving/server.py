@@ -1,0 +1,185 @@
+"""Starts the workers and the process of the web pages, and ends them. Knows uvicorn, and no routes."""
+
+import asyncio
+import importlib.util
+import logging
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from banyan.serving.door import Door
+from banyan.serving.house import House
+from banyan.serving.logs import LOGGER, start
+
+HEADER_SECONDS = 10.0  # for the head of a request to arrive
+HEADER_BYTES = 32_768
+IDLE_SECONDS = 20  # of a connection that asks nothing
+GRACE_SECONDS = 30  # for requests that were taken, when the service is told to end
+CONNECTIONS = 2_000  # of one worker; what comes on top is refused
+REFUSED = b'{"error":{"code":"malformed","message":"This is no HTTP request.","request_id":"","details":{}}}'
+log = logging.getLogger(LOGGER)
+
+
+class Patient(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1, with a limit to how long the head of a request may take and how large it may be."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _head = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._unwait()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self._head = 0
+        self._wait()
+
+    def on_url(self, url: bytes) -> None:
+        """Part of the head."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Part of the head."""
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is there."""
+        self._unwait()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """The one shape of errors, where there is no request yet."""
+        head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(REFUSED)}\r\nconnection: close\r\n\r\n"
+        self.transport.write(head.encode() + REFUSED)
+        self.transport.close()
+
+    def _count(self, size: int) -> None:
+        self._head += size
+        if self._head > HEADER_BYTES:
+            raise ValueError("the head of the request is too large")  # the parser ends, and 400 is sent
+
+    def _wait(self) -> None:
+        self._unwait()
+        self._timer = self.loop.call_later(HEADER_SECONDS, self.timeout_keep_alive_handler)
+
+    def _unwait(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def application() -> Door:
+    """A worker's application, from what the first process left in the environment."""
+    import torch
+
+    from banyan.serving.api import create
+
+    start()
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    torch.set_num_threads(int(threads) if threads.isdigit() and int(threads) else 1)
+    return create(House.of_environment().service())
+
+
+def serve(house: House, host: str, port: int, workers: int, *, told: Callable[[str], None] | None = None) -> None:
+    """Answer until SIGTERM or SIGINT; then finish what was taken. `told` is called with the address once, before the workers are there.
+
+    Raises OSError where the port is taken.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((host, port))
+    house.to_environment()
+    clean(house.local / "metrics")
+    start()
+    if told is not None:
+        told(f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}")
+    settings: dict[str, Any] = {
+        "factory": True, "host": host, "port": port, "http": Patient, "ws": "websockets-sansio", "ws_max_size": 4_194_304, "timeout_keep_alive": IDLE_SECONDS,
+        "timeout_graceful_shutdown": GRACE_SECONDS, "limit_concurrency": CONNECTIONS, "server_header": False, "date_header": False, "log_config": None,
+        "access_log": False, "lifespan": "on", "backlog": 2048,
+    }  # fmt: skip
+    uvicorn.run("banyan.serving.server:application", workers=workers if workers > 1 else None, **settings)
+
+
+def clean(folder: Path) -> None:
+    """Forget what the workers of an earlier start counted."""
+    for path in folder.glob("*.json") if folder.is_dir() else ():
+        path.unlink(missing_ok=True)
+
+
+class Beside:
+    """The process of the web pages, where they are installed; use it as a context manager."""
+
+    MODULE = "banyan.web"
+
+    def __init__(self, api: str, key: str) -> None:
+        self.port = _free()
+        self.environment = {
+            "BANYAN_API_URL": api,
+            "BANYAN_PAGES_KEY": key,
+            "BANYAN_PAGES_PORT": str(self.port),
+            "BANYAN_PAGES_SECRET": secrets.token_urlsafe(32),
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def there(cls) -> bool:
+        """Whether the pages, and what they need, are installed."""
+        return importlib.util.find_spec(cls.MODULE) is not None and importlib.util.find_spec("nicegui") is not None
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> "Beside":
+        self.process = subprocess.Popen([sys.executable, "-m", self.MODULE], env=os.environ | self.environment)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+
+
+def _free() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def ready(url: str, seconds: float) -> bool:
+    """Whether the service answers within so many seconds."""
+    import httpx
+
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            if httpx.get(f"{url}/readyz", timeout=2, trust_env=False).status_code == 200:
+                return True
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.1)
+    return False
