@@ -106,6 +106,23 @@ def test_copies_in_pages_that_were_rearranged_are_found_and_taken_away(tmp_path:
     assert journal.remains(["u-1"])
 
 
+def test_who_reads_meanwhile_holds_up_the_sweeping_and_nothing_else(kept: Path, tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("banyan.serving.state.database.WAIT", 0.2)
+    journal = journal_at(tmp_path / "state")
+    journal.append([make(i, user=NAME) for i in range(20)])
+    reader = journal.database._engine.connect()  # type: ignore[attr-defined]
+    reader.exec_driver_sql("BEGIN")
+    assert reader.exec_driver_sql("SELECT count(*) FROM events").scalar() == 20
+    gone = erase([NAME], journal, None, kept, compact=False)
+    assert (gone.events, len(gone.bundles), gone.remains) == (20, 2, True)
+    with pytest.raises(StateError, match="does not let go"):
+        erase([NAME], journal)
+    reader.exec_driver_sql("ROLLBACK")
+    reader.close()
+    assert not erase([NAME], journal).remains
+    assert holding(tmp_path) == []
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small bundle that knows the name."""

@@ -160,19 +160,18 @@ class Database:
         whole = f"INSERT INTO {table.name} ({quoted}) {each} ON CONFLICT (id) DO NOTHING"
         return lambda connection, rows: connection.exec_driver_sql(whole, {n: [row[n] for row in rows] for n in names}).rowcount if rows else 0
 
-    def swept(self, *, whole: bool) -> None:
-        """Have nothing of deleted rows left in the database's own files: empty the write-ahead log; `whole` rewrites the database.
+    def swept(self, *, whole: bool) -> bool:
+        """Have nothing of deleted rows left in the database's own files: empty the write-ahead log; `whole` rewrites the database first.
 
-        In PostgreSQL dead rows are vacuumed; its log and backups are its administrator's.
+        Whether it was done: a log that others read meanwhile cannot be emptied. In PostgreSQL dead rows are vacuumed. Raises StateError.
         """
         with self.reading() as connection:
             if not self.path:
                 connection.exec_driver_sql("VACUUM (FULL)" if whole else "VACUUM")
-                return
+                return True
             if whole:
                 connection.exec_driver_sql("VACUUM")
-            if connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]:
-                raise StateError(f"{self.name} is read by someone who does not let go, so that its write-ahead log still holds what was deleted; try again.")
+            return not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
 
     def holds(self, words: Sequence[bytes]) -> bool:
         """Whether a word stands in the bytes of a SQLite file or of its write-ahead log; nothing is known of PostgreSQL's files."""

@@ -35,10 +35,6 @@ def erase(users: Sequence[str], journal: Journal, state: UserState | None = None
         check_word(user, "user")
     before, told = journal.pulse().forgotten, list[str]()
     gone = [journal.forget(user) for user in users]
-    remains = journal.remains(users)
-    if remains if compact is None else compact:
-        journal.compact()
-        remains = False
     if state is not None:
         try:
             state.bury([digest for _, digest in journal.forgotten_since(before)])
@@ -49,6 +45,13 @@ def erase(users: Sequence[str], journal: Journal, state: UserState | None = None
         try:
             rewritten += _rewritten(path, users, journal)
         except (BanyanError, OSError) as error:
+            told.append(str(error))
+    remains = journal.remains(users)
+    if remains if compact is None else compact:
+        try:
+            journal.compact()
+            remains = False
+        except StateError as error:
             told.append(str(error))
     if told:
         raise StateError(f"The journal has forgotten, but not everything has: {' '.join(told)} Ask again when that is mended.")

@@ -96,7 +96,7 @@ class SqlJournal(Journal):
     def forget(self, user: str) -> Gone:
         check_word(user, "user")
         gone = forgetting.forget(self.database, user, self.digest)
-        self.database.swept(whole=False)
+        self.database.swept(whole=False)  # where others read meanwhile, `remains` finds what is left
         return gone
 
     @override
@@ -105,7 +105,8 @@ class SqlJournal(Journal):
 
     @override
     def compact(self) -> None:
-        self.database.swept(whole=True)
+        if not self.database.swept(whole=True):
+            raise StateError(f"{self.name} is read by somebody who does not let go, so that its write-ahead log still holds what was deleted; try again.")
 
     @override
     def forgotten(self, user: str) -> bool:
