@@ -21,6 +21,7 @@ from banyan.serving.diversity import spread
 from banyan.serving.kept import Kept
 from banyan.serving.pasts import Ground, Naming, Past, laid
 from banyan.serving.shelf import Shelf
+from banyan.serving.signalled import going, together
 from banyan.serving.texts import Texts
 from banyan.serving.visit import Basket, Visit
 from banyan.store.hints import hint
@@ -29,6 +30,8 @@ from banyan.types import Array
 Recent = Callable[[str], Sequence[Happened]]
 POOL = 5  # for each item of a spread list, how many of the best are looked at
 OWN = 200  # newest items of the user's own past that are candidates
+GOES = 200  # items that each signal brings
+LIKE = ("taste", "together", "words", "content", "behaviour")  # ways of being similar
 WORDS = "words"  # the column of how well an item's texts fit the query, in [0, 1]; 0 without a query
 
 
@@ -67,6 +70,7 @@ class Engine:
         self.pointwise = tuple(name for name in bundle.served if set(self._table(name).entities) == {USER, ITEM} and not self._table(name).ranking)
         self.users: Kept[tuple[Past, Naming]] = Kept(self.options.users)
         self.index = self._index()
+        self._lengths: dict[str, Array] = {}  # of the vectors of each way of being similar
         self.texts = Texts(self.ground, self.shelf)
         self.popular = candidates.popular(self._asked_for())
 
@@ -164,7 +168,8 @@ class Engine:
         return self._placed(visit, listed, np.zeros(1, np.int64), worth, columns, value, explain=True)[0]
 
     def similar(self, item: str, k: int = 20, by: str = "taste") -> Ranked:
-        """Items like one item, best first. `by`: "taste" (vectors that learned from behaviour), "content" (features alone).
+        """Items like one item, best first. `by`: "taste" (vectors that learned from behaviour), "together" (what goes with it by the bundle's signals;
+        as "taste" where it has none), "words" or "content" (features alone).
 
         Raises DataError for an item that the bundle does not know, ConfigError for another word.
         """
@@ -172,18 +177,26 @@ class Engine:
         row = self.ground.items.row(item)
         if not row:
             raise DataError(f"The bundle has no item {item!r}; new items join with `Bundle.with_entities`.")
-        vectors = self._vectors(by)
-        near = reasons.unit(vectors[: self.shelf.known + 1]) @ reasons.unit(vectors[[row]])[0]
+        near = self._near(row, by)[: self.shelf.known + 1].copy()
         near[~self.shelf.offered[: len(near)]] = -np.inf
         near[[row, int(self.ground.current_item[row])]] = -np.inf
         best = candidates.leading(near, k, -np.inf)
         ids = self.bundle.stock.ids[ITEM]
         return Ranked([Placed(str(ids[i - 1]), float(near[i]), sources=(by,)) for i in best.tolist()], {by: len(best)})
 
+    def _near(self, row: int, by: str) -> Array:
+        """(rows,) how near each item is to one."""
+        if by == "together" and (found := together(self.ground.stock, row)) is not None:
+            return found
+        vectors = self._vectors(by)
+        if by not in self._lengths:
+            self._lengths[by] = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
+        return np.asarray(vectors @ vectors[row] / (self._lengths[by] * self._lengths[by][row]))
+
     def _vectors(self, by: str) -> Array:
-        if by not in ("taste", "content", "behaviour", "words"):
-            raise ConfigError(f"similar knows no {by!r}.{hint(by, ('taste', 'content'))}")
-        if by in ("taste", "behaviour") and self.answering.vectors is not None:
+        if by not in LIKE:
+            raise ConfigError(f"similar knows no {by!r}.{hint(by, LIKE)}")
+        if by not in ("content", "words") and self.answering.vectors is not None:
             return self.answering.vectors.cpu().numpy()
         return self.answering.content
 
@@ -217,6 +230,11 @@ class Engine:
         column = f"{fits[name]}.{list(self.bundle.network.task(fits[name]).columns())[-1]}"
         order = sorted(range(len(answers)), key=lambda i: (-answers[i][column], i))[:k]
         return name, [(i, answers[i][column], answers[i]) for i in order]
+
+    def numbers(self, items: Sequence[str]) -> dict[str, list[float]]:
+        """`item.feature` -> the number of each item, nan where it is missing or the item is not known."""
+        rows = self.ground.items.numbered(items)
+        return {f"item.{feature}": self.shelf.column(feature, rows).tolist() for feature in self.shelf.numbers}
 
     def item(self, item: str) -> dict[str, Any] | None:
         """What is known of an item, by feature; None for one that the bundle does not know."""
@@ -264,6 +282,7 @@ class Engine:
         sources: dict[str, Array] = {}
         if self.ground.stock.log is not None and len(visit.pasts.item):
             sources["history"] = candidates.only(candidates.history(visit.pasts, self.ground.current_item, OWN), allowed, OWN)
+            sources |= {name: candidates.only(rows, allowed, GOES) for name, rows in going(visit.past.stock, visit.question.moment, visit.pasts).items()}
         if self.index is not None:
             vector = self.answering.query(visit.question, self.ranking)
             sources["vectors"] = self.index.nearest(vector[None], most, allowed[1 : len(self.index) + 1])[0][0] + 1

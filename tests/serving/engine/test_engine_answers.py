@@ -179,7 +179,7 @@ def test_reasons_say_what_moved_a_score(live) -> None:
     assert all(reason.item is not None for each in shown.items for reason in each.why if reason.kind == "past")
 
 
-@pytest.mark.parametrize("by", ["taste", "content"])
+@pytest.mark.parametrize("by", ["taste", "together", "words"])
 def test_similar_items_are_others_and_the_nearest_first(live, by: str) -> None:
     found = live.engine.similar("i3", 5, by)
     assert "i3" not in ids(found)
@@ -195,3 +195,27 @@ def test_no_more_pasts_are_kept_than_stated(made) -> None:
     assert len(live.engine.users) == 3
     live.engine.recommend(Ask("u7", k=2))
     assert live.engine.users.hits == 1
+
+
+def signalled(page, frames) -> None:
+    page["model"] |= {"signals": {"near": "neighbours", "ease": {"part": "ease", "l2": 5.0}}}
+
+
+def test_signals_bring_up_what_goes_with_a_past_and_with_an_item(made) -> None:
+    live = made("goes", signalled, candidates=12)
+    found = live.engine.recommend(Ask("u3", k=50))
+    assert {"near", "ease", "history", "vectors", "popular"} == set(found.sources)
+    assert all(found.sources[name] for name in ("near", "ease"))
+    goes, tastes = (ids(live.engine.similar("i3", 5, by)) for by in ("together", "taste"))
+    assert "i3" not in goes
+    assert goes != tastes
+    stock = live.bundle.stock
+    likeness = stock.signals.fits[-1][0].likeness.toarray()[live.engine.ground.items.row("i3")]
+    assert goes[0] == str(stock.ids["item"][likeness.argmax() - 1])
+
+
+def test_numbers_of_items_are_told_by_name(live, tables) -> None:
+    prices = {row["item_id"]: row["price"] for row in tables()["items"].to_dicts()}
+    found = live.engine.numbers(["i0", "i2", "no such item"])["item.price"]
+    assert found[0] == pytest.approx(prices["i0"], rel=1e-4)
+    assert np.isnan(found[1:]).all()
