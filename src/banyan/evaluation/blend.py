@@ -36,7 +36,7 @@ def fit(network: Network, feeder: Feeder, questions: Mapping[str, Question]) -> 
     factor of `FACTORS` with the best NDCG at `TOP`: likelihood asks as much about the fortieth item as about the first.
     """
     for name, question in questions.items():
-        if not getattr(network.task(name), "after", False):
+        if not network.task(name).after:
             continue
         if not len(question):
             raise ConfigError(f"tasks.{name}: `blend: after` fits weights to validation rows, and there are none; give the split some, or take `together`.")

@@ -24,6 +24,8 @@ class Task(nn.Module, ABC):
     anchored: ClassVar[bool] = False  # whether answers may start from a number of the row's own: see `offset`
     prior_share: ClassVar[bool] = False  # whether `target.prior` ends with the share of labels above 0
 
+    after: bool = False  # whether weights of side scores are fitted to validation rows when the network is: of an instance
+
     def __init__(self, width: int, target: Target) -> None:
         """`width` is H."""
         super().__init__()
