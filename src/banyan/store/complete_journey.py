@@ -207,7 +207,7 @@ def _description(baskets: int) -> dict[str, object]:
             "length": 30,
             "pair_features": ["category", "type"],
         },
-        "training": {"epochs": 6, "steps": 60, "batch": 2048, "lr": 0.002, "patience": 2},
+        "training": {"epochs": 5, "steps": 60, "batch": 2048, "lr": 0.002, "patience": 5},
     }
 
 
