@@ -15,7 +15,6 @@ from banyan.features.build import build
 from banyan.model import Network
 from banyan.serving.api import create
 from banyan.serving.asking import EngineOptions
-from banyan.serving.engine import Engine
 from banyan.serving.house import House, settle
 from banyan.serving.service import Options
 from banyan.store.shop import Shop
@@ -85,19 +84,21 @@ ASKS: dict[str, dict[str, Any]] = {
     "similar": {"item": "i1", "k": 3},
     "explain": {"user": "u1", "item": "i1"},
     "predict": {"table": "viewed", "rows": [{"user_id": "u1", "item_id": "i1", "page": "home"}]},
-    "forecast": {"table": "weekly", "rows": [{"kind": "p"}]},
 }
 
 
 def test_every_kind_of_question_is_answered_by_a_real_bundle(visit: Visit) -> None:
     for name, body in ASKS.items():
-        if name in vars(Engine):
-            answer = visit("POST", f"/v1/{name}", body)
-            assert answer.status_code == 200, (name, answer.text)
-            assert answer.json()["model"].startswith("0001-")
-    if "profile" in vars(Engine):
-        assert visit("GET", "/v1/users/u1/profile").json()["known"] is True
-        assert visit("GET", "/v1/users/nobody/profile").json()["known"] is False
+        answer = visit("POST", f"/v1/{name}", body)
+        assert answer.status_code == 200, (name, answer.text)
+        assert answer.json()["model"].startswith("0001-")
+    columns = visit("GET", "/v1/store").json()["tables"]["weekly"]
+    row = {name: {"category": "p", "number": 1.0}[kind] for name, kind in columns.items() if kind in ("category", "number")}
+    series = visit("POST", "/v1/forecast", {"table": "weekly", "rows": [row, row]}).json()["series"]
+    assert len(series) == 2
+    assert all(value >= 0 for each in series for value in each["answers"].values())
+    assert visit("GET", "/v1/users/u1/profile").json()["known"] is True
+    assert visit("GET", "/v1/users/nobody/profile").json()["known"] is False
 
 
 def test_the_next_answer_knows_an_event_and_a_forgotten_user_is_a_stranger(visit: Visit) -> None:

@@ -17,6 +17,7 @@ from banyan.serving.refusals import refused
 ID = re.compile(rb"[A-Za-z0-9_.-]{8,64}")
 HEADERS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
 UNROUTED = "unrouted"
+PROBES = ("GET /healthz", "GET /readyz", "GET /metrics")  # asked all day long by machines
 PAGES = "pages"  # what belongs to the web pages carries headers of its own
 log = logging.getLogger(LOGGER)
 
@@ -71,7 +72,7 @@ class Door:
         self.metrics.set("banyan_in_flight", self.inside)
         about = {"request_id": request_id, "route": route, "method": scope["method"][:16], "status": status, "ms": round(1000 * seconds, 2)}
         log.log(
-            logging.WARNING if status >= 500 else logging.INFO,
+            logging.WARNING if status >= 500 else logging.DEBUG if route in PROBES else logging.INFO,
             "answered",
             extra=about | {"key": state.get("key"), "model": state.get("model"), "worker": self.metrics.worker},
         )
