@@ -95,6 +95,8 @@ class Answering:
     def content(self) -> Array:
         """(rows, F) what items are by their features alone: their tokens, each at length 1, without the id's; up to the first row that nobody knows."""
         layout = self.plan.entities[ITEM]
+        if not layout.tokens:
+            return np.zeros((self.last + 1, 1), np.float32)
         ready = self.ready or inference.tokens(self.network, self.whole, ITEM, np.arange(self.last + 1))
         tokens = ready[0][0][:, len([key for key in layout.categories if key == ID]) :]
         tokens = torch.nn.functional.normalize(tokens, dim=2)
@@ -147,7 +149,7 @@ class Answering:
         """The tokens of items."""
         if self.ready is None:
             return inference.tokens(self.network, self.whole, ITEM, rows)
-        place = torch.from_numpy(np.minimum(rows, self.last))
+        place = torch.from_numpy(np.minimum(rows, self.last)).to(self.device)
         return [[copy.index_select(0, place) for copy in trunk] for trunk in self.ready]
 
     @torch.inference_mode()

@@ -49,6 +49,8 @@ def changes(visit: Visit, rows: Array, scored: Callable[[Question], Array]) -> l
 
 def kindred(visit: Visit, rows: Array, vectors: Array | None) -> list[list[Reason]]:
     """For each item the items of the past that are most like it, by the cosine of their vectors; `vectors` (rows, H) by row number."""
+    if visit.past.stock.log is None:
+        return [[] for _ in rows]
     past = visit.pasts.item[-LOOKED:]
     past = np.unique(past[past > 0])
     if vectors is None or not len(past):

@@ -1,5 +1,8 @@
 """Cold users and items, filters, edges, the unknown: every question has an answer or a sentence."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -219,3 +222,43 @@ def test_numbers_of_items_are_told_by_name(live, tables) -> None:
     found = live.engine.numbers(["i0", "i2", "no such item"])["item.price"]
     assert found[0] == pytest.approx(prices["i0"], rel=1e-4)
     assert np.isnan(found[1:]).all()
+
+
+def quiet(page, frames) -> None:
+    del page["events"]
+    page["samples"] = {name: page["samples"][name] for name in ("shown", "judged")}
+    page["tasks"] = {name: task for name, task in page["tasks"].items() if task["samples"] in page["samples"]}
+
+
+def test_a_store_without_events_is_answered_too(made) -> None:
+    live = made("quiet", quiet)
+    for user in ("u3", "", "never seen"):
+        found = live.engine.recommend(Ask(user, k=5, explain=True, diversity=0.3))
+        finite(found)
+        assert len(found.items) == 5
+    assert live.engine.explain(Ask("u3", items=("i3",))).answers.keys() == {"liked.liked", "spent.spent", "moods.moods/calm", "moods.moods/glad"}
+    assert live.engine.similar("i3", 3).items
+    assert live.engine.search(Ask("u3", query="hammer", k=3)).items
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_happens_the_answers_are_finite_and_not_doubled(live, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for _ in range(int(rng.integers(1, 30))):
+        item = ["i1", "i2", "i19", "new a", "new b"][rng.integers(5)]
+        live.happens("anybody", (item, ["view", "cart", "buy", "stare"][rng.integers(4)], int(rng.integers(-500, 4000))))
+    basket = tuple(f"i{n}" for n in rng.integers(0, 25, rng.integers(0, 4)))
+    ask = Ask("anybody", basket=basket, k=30, explain=bool(seed % 2), diversity=float(rng.random()), scenario=["", "home", "moon"][rng.integers(3)])
+    engine = live.engine
+    searched, ranked = replace(ask, query="dress shirt 红"), replace(ask, items=("i1", "new a", "i1", "zz"))
+    for found in (engine.recommend(ask), engine.search(searched), engine.rank(ranked)):
+        finite(found)
+        assert len(set(ids(found))) == len(found.items)
+    assert np.isfinite(list(live.engine.profile("anybody").answers.values())).all()
+
+
+def test_several_threads_get_what_one_gets(live) -> None:
+    asks = [Ask(f"u{n % 7}", k=8, scenario="home") for n in range(28)]
+    alone = [live.engine.recommend(ask) for ask in asks]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(live.engine.recommend, asks)) == alone
