@@ -79,10 +79,12 @@ def user_item(pasts: Pasts, past: Array, right: Array, codes: Sequence[Array], s
 
     `codes[i]` (item rows,) maps an item's row number to its i-th key (the item itself, its category, ...), `sizes[i]` how many there are.
     """
-    found = [
-        touched(pasts, code[pasts.item].astype(np.int64), size, behaviours).look_up(past, code[right])
-        for code, size in zip(codes, sizes, strict=True)
-    ]
+    return looked_up([touched(pasts, code[pasts.item], size, behaviours) for code, size in zip(codes, sizes, strict=True)], past, right, codes)
+
+
+def looked_up(touches: Sequence[Touched], past: Array, right: Array, codes: Sequence[Array]) -> Array:
+    """`user_item` from what the pasts touched of each key."""
+    found = [touch.look_up(past, code[right]) for touch, code in zip(touches, codes, strict=True)]
     return np.concatenate(found, -1) if found else np.zeros((*right.shape, 0), np.float32)
 
 

@@ -56,6 +56,7 @@ class Stock:
     places: Array | None = None  # (events + 1,) int64: position in `log` -> position in `narrowed`
     since: dict[str, Array] = field(default_factory=dict)  # entity with several rows an id -> (rows,) int64 microseconds from which each row holds
     _codes: tuple[list[Array], list[int]] | None = field(default=None, init=False, repr=False, compare=False)
+    _touched: tuple[tuple[int, ...], tuple[Pasts, list[pairs.Touched]]] | None = field(default=None, init=False, repr=False, compare=False)
 
     def narrow(self, behaviours: Sequence[str] | None) -> None:
         """Let histories hold only these behaviours."""
@@ -117,6 +118,18 @@ class Stock:
         item = self.codes()[0][0][self.log.item[at[mine]]]
         return owner[mine][item > 0], item[item > 0]
 
+    def _touches(self, moment: Moment) -> tuple[Pasts, list[pairs.Touched]]:
+        """The pasts, and what they touched of each pair key. Of one past it is kept until another is asked about: a question reads it several times."""
+        key = tuple(int(each[0]) for each in (moment.user, moment.end, moment.time, moment.exclude)) if len(moment.user) == 1 else None
+        if key is not None and self._touched is not None and self._touched[0] == key:
+            return self._touched[1]
+        pasts, (codes, sizes) = self.pasts(moment, self.pair_last), self.codes()
+        keys = len(self.plan.pair_keys)
+        found = pasts, [pairs.touched(pasts, code[pasts.item], size, len(self.plan.behaviours)) for code, size in zip(codes[:keys], sizes[:keys], strict=True)]
+        if key is not None:
+            self._touched = key, found
+        return found
+
     def pair(self, moment: Moment, item: Array, of: Array | None = None) -> Array:
         """(n, P) float32: what each row's user's past says of its item, then popularity of the item and activity of the user, then zeros for words.
 
@@ -124,14 +137,14 @@ class Stock:
         """
         group, inverse = _groups(moment) if of is None else (moment, of)
         moment = moment if of is None else moment.take(of)
-        codes, sizes = self.codes()
+        codes, _ = self.codes()
         found = np.zeros((len(item), len(self.plan.pair)), np.float32)
         order = np.argsort(inverse, kind="stable")
         edges = np.searchsorted(inverse[order], np.arange(0, len(group.user) + CHUNK, CHUNK))
         for i, (a, b) in enumerate(pairwise(edges)):
             rows = order[a:b]
-            pasts = self.pasts(group.take(np.arange(i * CHUNK, min((i + 1) * CHUNK, len(group.user)))), self.pair_last)
-            figures = pairs.user_item(pasts, inverse[rows] - i * CHUNK, item[rows], codes, sizes, len(self.plan.behaviours))
+            _, touches = self._touches(group.take(np.arange(i * CHUNK, min((i + 1) * CHUNK, len(group.user)))))
+            figures = pairs.looked_up(touches, inverse[rows] - i * CHUNK, item[rows], codes[: len(touches)])
             found[rows, : figures.shape[1]] = figures
         self._pair_signals(group, inverse, item, found)
         width = len(self.plan.pair_keys) * len(self.plan.behaviours) * len(pairs.FIGURES)
@@ -157,16 +170,15 @@ class Stock:
 
     def side(self, moment: Moment, items: Array) -> Side:
         """Pair features, popularity and signals of every row with every one of K items (B, K, F); what is mostly 0 stands where it is not."""
-        codes, sizes = self.codes()
-        pasts = self.pasts(moment, self.pair_last)
+        codes, _ = self.codes()
+        pasts, touches = self._touches(moment)
         width = len(self.plan.behaviours) * len(pairs.FIGURES)
         keys = len(self.plan.pair_keys)
         last = len(self.plan.side) - len(self.plan.signals)
         whole = np.arange(min(width, last), last)  # of the id alone there is little: the other keys are shared by many items
         dense = np.zeros((len(moment.user), len(items), len(whole)), np.float32)
         pieces: list[tuple[int, Array, Array]] = []
-        for i, (code, size) in enumerate(zip(codes[:keys], sizes[:keys], strict=True)):
-            touched = pairs.touched(pasts, code[pasts.item], size, len(self.plan.behaviours))
+        for i, (code, touched) in enumerate(zip(codes[:keys], touches[:keys], strict=True)):
             if i == 0:
                 pieces += _pieces(touched, code[items], len(items))
             else:
@@ -229,14 +241,13 @@ class Stock:
 
     def weighed(self, moment: Moment, items: Array, weights: Array) -> Array:
         """(B, K) float32: `side(moment, items) @ weights` (F,) without the F figures of every pair: most of them are 0."""
-        codes, sizes = self.codes()
-        pasts = self.pasts(moment, self.pair_last)
+        codes, _ = self.codes()
+        pasts, touches = self._touches(moment)
         behaviours = len(self.plan.behaviours)
         width = behaviours * len(pairs.FIGURES)
         found = np.zeros((len(moment.user), len(items)), np.float32)
         keys = len(self.plan.pair_keys)
-        for i, (code, size) in enumerate(zip(codes[:keys], sizes[:keys], strict=True)):
-            touched = pairs.touched(pasts, code[pasts.item], size, behaviours)
+        for i, (code, touched) in enumerate(zip(codes[:keys], touches[:keys], strict=True)):
             _added(touched, touched.figures @ weights[i * width : (i + 1) * width], code[items], found)
         if self.snapshots is not None:
             self._add_popularity(self.snapshots, moment, codes[0][items], weights[keys * width : len(weights) - len(self.plan.signals)], found)
