@@ -48,7 +48,7 @@ class Catalogue:
         self.key = bundle.store.entities[ITEM].id
         self.kinds = {name: feature.kind for name, feature in layout.features.items()}
         frame = pl.DataFrame([pl.Series(ITEM, ids[newest - 1], dtype=pl.String), *shown(stock.entities[ITEM], layout, bundle.plan.books, newest)])
-        self.frame = frame if table is None else _joined(frame, table)
+        self.frame = frame if table is None else _joined(frame, _named(table, layout))
         self.counts = _counts(bundle, newest)
         self.orders = {"popular": np.lexsort((np.arange(len(newest)), -self.counts)), "id": self.frame[ITEM].arg_sort().to_numpy()}
         hashes = self.frame[ITEM].hash(seed=1).to_numpy()
@@ -161,6 +161,12 @@ def _words(name: str, ids: Array, book: Any) -> pl.Series:
     known = (codes >= 0) & (codes < len(words))
     at = pl.Series(np.where(known, codes, 0)).set(pl.Series(~known), None)
     return words.gather(at) if len(words) else words.extend_constant(None, len(at))
+
+
+def _named(table: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+    """The table with the features' own names where they have other columns."""
+    known = {each.column: name for name, each in layout.features.items() if each.column}
+    return table.rename({column: name for column, name in known.items() if column in table.columns and name not in table.columns})
 
 
 def _joined(frame: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
