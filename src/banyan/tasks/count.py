@@ -15,6 +15,7 @@ from banyan.tasks._head import Straight, clean, head, seen_mean
 from banyan.types import Array, Block, Candidates, Target
 
 REACH = 10.0  # |ln(mean / training mean)| is what the model says up to here, and stays below twice as much
+TIMID = 0.1  # of a head's first weights, so that the first answer is nearly the forecast
 SMALLEST = 1e-4  # of the dispersion: below it the negative binomial is a Poisson for every purpose
 
 
@@ -50,7 +51,8 @@ class Count(Task):
         self.head = Straight(layers, width, answers)
         self.anchor = target.anchor if anchor != "none" else None
         if self.anchor is not None:
-            nn.init.zeros_(layers[-1].get_parameter("weight"))  # so that the first answer is the forecast itself
+            with torch.no_grad():
+                layers[-1].get_parameter("weight").mul_(TIMID)
         self.linear = variance == "linear"
         self.log_dispersion = nn.Parameter(torch.full((answers,), dispersion).log())
         self.register_buffer("scale", torch.tensor(target.prior or [1.0] * answers).clamp(min=1e-3), persistent=False)
