@@ -14,7 +14,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from banyan import __version__, parts
-from banyan.cli import service, state, trials
+from banyan.cli import fresh, service, state, trials
 from banyan.cli.terminal import BundleFolder, Device, Draws, Most, Set, StoreFile, err, out, say
 from banyan.errors import BanyanError
 
@@ -100,6 +100,11 @@ def train(
     most: Most = None,
     draws: Draws = None,
     device: Device = None,
+    from_service: Annotated[
+        Path | None, typer.Option(help="Folder of a service: train on its events too, and promote there what is not worse.", show_default=False)
+    ] = None,
+    every: Annotated[str | None, typer.Option(help="With --from-service: again and again, such as 24h.", show_default=False)] = None,
+    margin: Annotated[float, typer.Option(help="With --from-service: the share of a figure that may be lost.", min=0.0, max=0.99)] = 0.01,
 ) -> None:
     """Train one model on all tables, judge it, keep it."""
     from banyan.run import train as fit
@@ -107,6 +112,11 @@ def train(
 
     chosen = [f"model.{key}={value}" for key, value in (("sharing", sharing), ("balancing", balancing), ("history", history)) if value]
     described = load(store, [*chosen, *(settings or [])])
+    if every is not None and from_service is None:
+        raise BanyanError("--every goes with --from-service, the folder of the service whose events are trained on.")
+    if from_service is not None:
+        fresh.keep(described, from_service, every, margin, most=most, draws=draws, device=device)
+        return
     _tell(fit(described, to, alone=alone, simple=simple, console=err, device=device, **_judging(most, draws)))
 
 
