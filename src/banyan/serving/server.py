@@ -1,6 +1,5 @@
 """Starts the workers and the process of the web pages, and ends them. Knows uvicorn, and no routes."""
 
-import asyncio
 import importlib.util
 import logging
 import os
@@ -14,77 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from banyan.serving.door import Door
 from banyan.serving.house import House
 from banyan.serving.logs import LOGGER, start
+from banyan.serving.patient import Patient
 
-HEADER_SECONDS = 10.0  # for the head of a request to arrive
-HEADER_BYTES = 32_768
 IDLE_SECONDS = 20  # of a connection that asks nothing
+ALIVE_SECONDS = 60  # for a worker to answer the first process, also while it loads a model on a busy machine
 GRACE_SECONDS = 30  # for requests that were taken, when the service is told to end
 CONNECTIONS = 2_000  # of one worker; what comes on top is refused
-REFUSED = b'{"error":{"code":"malformed","message":"This is no HTTP request.","request_id":"","details":{}}}'
 log = logging.getLogger(LOGGER)
-
-
-class Patient(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1, with a limit to how long the head of a request may take and how large it may be."""
-
-    _timer: asyncio.TimerHandle | None = None
-    _head = 0
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait."""
-        super().connection_made(transport)
-        self._wait()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no longer."""
-        self._unwait()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        """A head begins."""
-        super().on_message_begin()
-        self._head = 0
-        self._wait()
-
-    def on_url(self, url: bytes) -> None:
-        """Part of the head."""
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Part of the head."""
-        self._count(len(name) + len(value))
-        super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        """The head is there."""
-        self._unwait()
-        super().on_headers_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """The one shape of errors, where there is no request yet."""
-        head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(REFUSED)}\r\nconnection: close\r\n\r\n"
-        self.transport.write(head.encode() + REFUSED)
-        self.transport.close()
-
-    def _count(self, size: int) -> None:
-        self._head += size
-        if self._head > HEADER_BYTES:
-            raise ValueError("the head of the request is too large")  # the parser ends, and 400 is sent
-
-    def _wait(self) -> None:
-        self._unwait()
-        self._timer = self.loop.call_later(HEADER_SECONDS, self.timeout_keep_alive_handler)
-
-    def _unwait(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 def application() -> Door:
@@ -113,9 +52,9 @@ def serve(house: House, host: str, port: int, workers: int, *, told: Callable[[s
     if told is not None:
         told(f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}")
     settings: dict[str, Any] = {
-        "factory": True, "host": host, "port": port, "http": Patient, "ws": "websockets-sansio", "ws_max_size": 4_194_304, "timeout_keep_alive": IDLE_SECONDS,
-        "timeout_graceful_shutdown": GRACE_SECONDS, "limit_concurrency": CONNECTIONS, "server_header": False, "date_header": False, "log_config": None,
-        "access_log": False, "lifespan": "on", "backlog": 2048,
+        "factory": True, "host": host, "port": port, "http": Patient, "ws": "websockets-sansio", "ws_max_size": 4_194_304, "backlog": 2048,
+        "timeout_keep_alive": IDLE_SECONDS, "timeout_graceful_shutdown": GRACE_SECONDS, "timeout_worker_healthcheck": ALIVE_SECONDS,
+        "limit_concurrency": CONNECTIONS, "server_header": False, "date_header": False, "log_config": None, "access_log": False, "lifespan": "on",
     }  # fmt: skip
     uvicorn.run("banyan.serving.server:application", workers=workers if workers > 1 else None, **settings)
 
