@@ -4,12 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 import torch
 import yaml
 from typer.testing import CliRunner
 
-from banyan.bundle import save
+from banyan.bundle import Bundle, save
 from banyan.cli import app
 from banyan.errors import BundleError
 from banyan.features.build import build
@@ -88,4 +90,34 @@ def test_real_bundles_are_tried_swapped_and_refused(made: Callable[..., Path], t
         registry.promote(lacking.name, "test")
     assert registry.layout()[1].active == two.name
     live.close()
+    journal.close()
+
+
+@pytest.mark.slow
+def test_the_command_trains_on_the_events_of_a_service_and_promotes(
+    tables: Callable[..., dict[str, pl.DataFrame]], described: Callable[[], dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = described()
+    for name, frame in tables().items():
+        frame.write_parquet(tmp_path / f"{name}.parquet")
+    page["tasks"] = {task: page["tasks"][task] for task in ("bought", "next")}
+    page["samples"] = {key: page["samples"][key] for key in ("viewed", "next")}
+    page["training"] = {"epochs": 1, "steps": 4, "batch": 128, "bf16": False}
+    Path("store.yaml").write_text(yaml.safe_dump(page, sort_keys=False))
+    house = House(tmp_path / "service")
+    house.state.mkdir()
+    journal = house.journal()
+    rng = np.random.default_rng(0)
+    times = BEGIN + 41 * DAY + np.sort(rng.integers(0, 12 * DAY, 900))
+    words = rng.choice(["view", "cart", "buy"], 900, p=[0.5, 0.3, 0.2])
+    journal.append([Event(str(i), f"u{rng.integers(27)}", f"i{rng.integers(18)}", str(words[i]), int(times[i])) for i in range(900)])
+    command = ["train", "store.yaml", "--from-service", "service", "--margin", "0.9", "--draws", "20", "--most", "500", "--device", "cpu"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert "answers now" in " ".join(done.output.split())
+    active = house.registry(journal, user_state_at(journal)).active()
+    assert active is not None
+    assert Bundle.load(active.path, device="cpu").facts["through"] == 900
+    assert "Nothing has happened" in CliRunner().invoke(app, command).output
     journal.close()
