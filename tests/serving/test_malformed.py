@@ -107,11 +107,17 @@ def run(house: Any, count: int) -> None:
     each()
 
 
+# the service's own threads may draw a random number while a request is made up
+THREADS = pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
+
+
+@THREADS
 def test_malformed_requests_are_refused_in_the_services_own_words(house: Any) -> None:
     run(house, MANY)
 
 
 @pytest.mark.slow
+@THREADS
 def test_ten_thousand_malformed_requests(house: Any) -> None:
     run(house, 10_000)
 

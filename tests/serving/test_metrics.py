@@ -41,7 +41,7 @@ def test_series_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_quantile_lies_in_its_bin() -> None:
     bins = [0.0] * (len(EDGES) + 2)
-    bins[3], bins[5] = 50, 50  # (5, 10] ms and (25, 50] ms
+    bins[3], bins[5] = 50.0, 50.0  # (5, 10] ms and (25, 50] ms
     assert 0.005 < quantile(bins, 0.25) <= 0.01
     assert 0.025 < quantile(bins, 0.99) <= 0.05
     assert quantile([0.0] * (len(EDGES) + 2), 0.5) == 0

@@ -31,7 +31,7 @@ class Visit:
     signing: bool = True
     redo: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     carted: dict[str, list[Callable[[], None]]] = field(default_factory=dict)  # part of the page -> what is to be told when the cart changed
-    say: Callable[[str], None] = lambda text: None
+    say: Callable[[str], object] = lambda text: None
 
     @property
     def ask(self) -> dict[str, Any]:
