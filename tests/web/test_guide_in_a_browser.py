@@ -27,7 +27,7 @@ def free():
 def started(service, **environment):
     port = free()
     told = {"BANYAN_API_URL": service.url, "BANYAN_PAGES_KEY": "k", "BANYAN_PAGES_PORT": str(port)} | environment
-    process = subprocess.Popen([sys.executable, "-m", "banyan.web"], env=os.environ | told)
+    process = subprocess.Popen([sys.executable, "-m", "banyan.web"], env={key: value for key, value in os.environ.items() if "PYTEST" not in key} | told)
     url = f"http://127.0.0.1:{port}"
     for _ in range(600):
         try:
@@ -60,7 +60,7 @@ def browser():
 def opened(browser, url, outside, locale="en-US", width=1300):
     """A page; what it asks of other hosts is added to `outside`, and does not leave."""
     context = browser.new_context(locale=locale, viewport={"width": width, "height": 900})
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(20_000)
 
     def passed(route):
         if not route.request.url.startswith((url, "data:")):
@@ -133,13 +133,14 @@ def test_chinese_is_spoken_to_who_asks_for_it_and_kept(service, pages, browser):
     assert page.evaluate("document.activeElement.className") == "skip"
     assert [page.locator(each).count() for each in ("main", "header", "footer", "nav", "form[role=search]")] == [1, 1, 1, 1, 1]
     assert page.evaluate(
-        "[...document.querySelectorAll('button, a, input:not([type=hidden])')].every(e => e.innerText.trim() || e.ariaLabel || e.labels?.length)"
+        "[...document.querySelectorAll('button, a, input:not([type=hidden])')].every(e => e.textContent.trim() || e.ariaLabel || e.labels?.length)"
     )
 
     page.get_by_text("Guest").click()
     page.get_by_label("User id").fill("u/7")
     page.get_by_role("button", name="Sign in").click()
     page.get_by_text("u/7").wait_for()
+    page.goto(pages)
     assert [body["user"] for path, body in service.asked if path == "/v1/recommend"][-1] == "u/7"
     assert outside == []
 
