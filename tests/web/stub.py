@@ -35,6 +35,7 @@ class Stub(ThreadingHTTPServer):
         self.events: list[dict[str, Any]] = []
         self.asked: list[tuple[str, Any]] = []
         self.items = {} if empty else ITEMS
+        self.away = False
 
     @property
     def url(self) -> str:
@@ -108,6 +109,8 @@ class Handler(BaseHTTPRequestHandler):
         self.say(m.ItemsAnswer(items=[m.PlacedItem(item=item, score=1.0, sources=["popular"], why=why) for item in found[: body["k"]]]))
 
     def say(self, answer: msgspec.Struct, status: int = 200) -> None:
+        if self.server.away:
+            answer, status = m.Problem(error=m.Wrong(code="unavailable", message="The service is busy.", request_id="r")), 503
         body = msgspec.json.encode(answer)
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

@@ -155,8 +155,7 @@ def test_an_empty_store_and_a_service_that_is_away_say_so(bare_service, browser)
         assert httpx.post(url + "/session", content="user=a", headers={"origin": url}).status_code in (404, 405)
         page.goto(url + "/item?id=nobody%27s")
         page.get_by_role("heading", name="The shop does not know this item.").wait_for()
-        bare_service.shutdown()
-        bare_service.server_close()
+        bare_service.away = True
         page.goto(url)
         page.get_by_text("This cannot be shown right now.").wait_for()
         assert outside == []
