@@ -37,6 +37,16 @@ def test_of_the_recipe_counts_the_forecast_is_taken_that_errs_least_on_training_
     assert chosen(weekly, "counts") == "mean_13"
 
 
+def test_what_was_best_long_ago_is_not_taken(weekly: SampleTable) -> None:
+    """`lag_1` is exact in the older half of the training rows and errs in the newer."""
+    early = np.arange(ROWS) < ROWS // 4
+    sold = weekly.labels["ahead_1"].to_numpy()
+    weekly.context = weekly.context.with_columns(lag_1=pl.Series(np.where(early, sold, sold + 8)), mean_13=pl.Series(np.where(early, 0.0, sold + 20)))
+    assert chosen(weekly, "counts") == "lag_1"
+    weekly.time = np.arange(ROWS) * 86_400_000_000
+    assert chosen(weekly, "counts") == "mean_4"
+
+
 def test_a_table_of_the_shops_own_has_none_unless_it_is_named(weekly: SampleTable) -> None:
     assert chosen(weekly, None) is None
     assert chosen(weekly, None, anchor="price") == "price"

@@ -1,6 +1,5 @@
 """Whatever comes in, the service answers in its own words: never 500, always the one shape of errors, never anything of another's."""
 
-import os
 from typing import Any
 
 import msgspec

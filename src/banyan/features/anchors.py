@@ -20,7 +20,8 @@ FLOOR = 0.1
 def anchored(task: str, spec: TaskSpec, target: Target, recipe: str | None, table: SampleTable, context: Layout) -> Target:
     """The target with its anchor, where the task's kind has the option `anchor`.
 
-    `auto`: of a table made by the recipe counts the forecast with the least absolute error over training rows; of other tables nothing.
+    `auto`: of a table made by the recipe counts the forecast with the least absolute error over the newer half of the training rows (in the older half
+    a mean over many periods is still one over few); of other tables nothing.
     Raises ConfigError for a column that is no number of the table.
     """
     wanted = spec.options.get("anchor", "auto") if parts.find("tasks", spec.kind).anchored else "none"
@@ -39,8 +40,10 @@ def anchored(task: str, spec: TaskSpec, target: Target, recipe: str | None, tabl
 
 
 def _error(table: SampleTable, target: Target, name: str) -> float:
-    """Mean absolute error over training rows of a column as the forecast of every label; of rows without the column that of their mean."""
+    """Mean absolute error over the newer training rows of a column as the forecast of every label; of rows without the column that of their mean."""
     said, train = _floats(table.context[name]), table.part == TRAIN
+    if table.time is not None and train.any():
+        train = train & (table.time >= np.median(table.time[train]))
     said = np.where(np.isfinite(said), said, target.prior[0])
     error = np.stack([np.abs(_floats(table.labels[column]) - said)[train] for column in target.names])
     return float(np.nanmean(error)) if np.isfinite(error).any() else float("inf")
