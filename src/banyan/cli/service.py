@@ -11,6 +11,7 @@ from rich.table import Table
 from banyan.cli.terminal import BundleFolder, err, out, say
 from banyan.errors import BanyanError
 
+LOCAL = ("127.0.0.1", "localhost", "::1")
 State = Annotated[Path, typer.Option(help="Folder of the service: events, versions of models, keys.")]
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every network.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
@@ -29,7 +30,7 @@ def serve(
     state: State = Path("service"),
     threads: Threads = 2,
     items: Annotated[Path | None, typer.Option(help="A table of the items with titles and pictures, shown as it is.", show_default=False)] = None,
-    runs: Annotated[Path | None, typer.Option(help="Folder of training runs that the console shows.", show_default=False)] = None,
+    runs: Annotated[Path | None, typer.Option(help="Folder of training runs that /v1/training tells of.", show_default=False)] = None,
     reads: Reads = None,
     pages: Annotated[bool, typer.Option(help="Also the pages for people, where the extra `web` is installed.")] = True,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1.")] = "cpu",
@@ -71,8 +72,8 @@ def start(
         secret = os.environ.get("BANYAN_PAGES_KEY") or ""
         beside = None
         if pages and Beside.there():
-            secret = secret or settle_key(state, "pages", ("events", "answers", "admin"))
-            beside = stack.enter_context(Beside(f"http://127.0.0.1:{port}", secret))
+            secret = secret or settle_key(state, "pages", ("events", "answers"))
+            beside = stack.enter_context(Beside(f"http://127.0.0.1:{port}", secret, local=host in LOCAL))
         options = Options(threads=threads, pages=beside.url if beside else "", runs=runs.resolve() if runs else None, items=items.resolve() if items else None)
         house = House(state.resolve(), options, EngineOptions(reads=dict(_pair(each) for each in reads or ())), device)
         settle(house, bundle, lambda line: say(line, err))
@@ -100,7 +101,7 @@ def _pair(told: str) -> tuple[str, str]:
 
 def _tell(url: str, keyed: bool, shown: str, pages: bool) -> None:
     if pages:
-        say(f"Guide:   {url}/\nConsole: {url}/console")
+        say(f"Guide:   {url}/")
     say(f"API:     {url}/v1, described at {url}/docs")
     if shown:
         say(f"Key:     {shown}")

@@ -9,22 +9,39 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 
 from banyan.serving import routes_admin, routes_answers, routes_events, routes_health, routes_store
-from banyan.serving.door import Door, log, problem
+from banyan.serving.door import App, Door, log, problem
+from banyan.serving.pages import Pages
 from banyan.serving.refusals import Refusal, refused
 from banyan.serving.service import Service
 
+OWN = ("/v1", "/docs", "/healthz", "/readyz", "/metrics")
+OWN_BELOW = tuple(f"{path}/" for path in OWN)
 ROUTES = (routes_events.ROUTES, routes_answers.ROUTES, routes_store.ROUTES, routes_admin.ROUTES, routes_health.ROUTES)
 
 
 def create(service: Service) -> Door:
     """The ASGI application of one worker around its service, which it opens and closes."""
-    return Door(litestar(service), service.metrics)
+    own, url = litestar(service), service.options.pages
+    return Door(Parted(own, Pages(url)) if url else own, service.metrics)
+
+
+class Parted:
+    """An ASGI application: the service's own paths, and the web pages at all others. No mount of the router's, which would take paths with a parameter."""
+
+    def __init__(self, own: App, pages: App) -> None:
+        self.own, self.pages = own, pages
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass one connection on."""
+        path = scope.get("path", "")
+        mine = scope["type"] == "lifespan" or path in OWN or path.startswith(OWN_BELOW)
+        await (self.own if mine else self.pages)(scope, receive, send)
 
 
 def litestar(service: Service) -> Litestar:
     """The routes; `create` puts the door around them."""
     return Litestar(
-        route_handlers=[*ROUTES, *routes_health.pages(service.options.pages)],
+        route_handlers=list(ROUTES),
         exception_handlers={HTTPException: refuse, Exception: refuse},
         lifespan=[_living(service)],
         state=State({"service": service}),

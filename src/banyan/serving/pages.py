@@ -41,7 +41,7 @@ class Pages:
         headers += [(b"host", _host(scope)), (b"x-forwarded-proto", scope["scheme"].encode())]
         target = (
             self.url
-            + (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+            + (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0].decode("latin-1")
             + ("?" + scope["query_string"].decode("latin-1") if scope["query_string"] else "")
         )
         body = b"".join([part async for part in _body(receive)])

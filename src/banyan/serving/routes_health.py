@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from litestar import MediaType, Response, Router, asgi, get
+from litestar import MediaType, Response, Router, get
 
 from banyan.serving import messages, openapi
-from banyan.serving.pages import Pages
 from banyan.serving.reading import Asking, Role, answered, anybody
 from banyan.serving.service import Service
 
@@ -57,9 +56,4 @@ async def front(request: Asking) -> str:
     return FRONT
 
 
-def pages(url: str) -> list[Any]:
-    """Everything that is no route of the service's own: the web pages, where they run."""
-    return [asgi("/", is_mount=True, copy_scope=False)(Pages(url))] if url else [front]
-
-
-ROUTES = Router("/", route_handlers=[healthz, readyz, metrics, description, page], tags=["service"])
+ROUTES = Router("/", route_handlers=[healthz, readyz, metrics, description, page, front], tags=["service"])

@@ -70,13 +70,15 @@ class Beside:
 
     MODULE = "banyan.web"
 
-    def __init__(self, api: str, key: str) -> None:
+    def __init__(self, api: str, key: str, *, local: bool) -> None:
+        """`local`: only this machine can reach the pages; else nobody signs in as another unless `BANYAN_GUIDE_SIGN_IN` says so."""
         self.port = _free()
         self.environment = {
             "BANYAN_API_URL": api,
             "BANYAN_PAGES_KEY": key,
             "BANYAN_PAGES_PORT": str(self.port),
             "BANYAN_PAGES_SECRET": secrets.token_urlsafe(32),
+            "BANYAN_GUIDE_SIGN_IN": os.environ.get("BANYAN_GUIDE_SIGN_IN") or ("yes" if local else "no"),
         }
         self.process: subprocess.Popen[bytes] | None = None
 
