@@ -17,6 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,10 @@ def reading(journal: Journal) -> dict[str, float]:
     """Median milliseconds of a user's events: first asked for, asked for again, and after an event of the user."""
     state = user_state_at(journal, "")
     users = [f"user-{n}" for n in range(READS)]
-    first = [_timed(lambda user=user: state.recent(user)) for user in users]  # type: ignore[misc]
-    again = [_timed(lambda user=user: state.recent(user)) for user in users]  # type: ignore[misc]
+    first = [_timed(partial(state.recent, user)) for user in users]
+    again = [_timed(partial(state.recent, user)) for user in users]
     journal.append([Event(uuid.uuid4().hex, user, "item", "view", 1) for user in users])
-    new = [_timed(lambda user=user: state.recent(user)) for user in users]  # type: ignore[misc]
+    new = [_timed(partial(state.recent, user)) for user in users]
     return {name: 1e3 * statistics.median(each) for name, each in (("first_ms", first), ("again_ms", again), ("after_event_ms", new))}
 
 

@@ -15,7 +15,7 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -39,12 +39,12 @@ class ServiceError(BanyanError):
 
 
 @dataclass(frozen=True)
-class Call:
+class Call(Generic[A]):
     """One request and what its answer is read as."""
 
     method: str
     path: str
-    kind: type[m.Answer]
+    kind: type[A]
     body: Any = None
     query: Any = None
     again: bool = True  # whether sending it twice does no harm
@@ -54,23 +54,23 @@ class _Words:
     """The service's addresses as calls."""
 
     @staticmethod
-    def events(events: Sequence[EventIn]) -> Iterator[Call]:
+    def events(events: Sequence[EventIn]) -> Iterator[Call[m.EventsTaken]]:
         """Many events, a batch at a time."""
         for at in range(0, len(events), BATCH):
             yield Call("POST", "/v1/events", m.EventsTaken, m.EventsBody(events=list(events[at : at + BATCH])))
 
     @staticmethod
-    def ask(name: str, kind: type[m.Asked], answer: type[m.Answer], fields: dict[str, Any]) -> Call:
+    def ask(name: str, kind: type[m.Asked], answer: type[A], fields: dict[str, Any]) -> Call[A]:
         """A question; what is wrong with its fields is said before it is sent."""
         return Call("POST", f"/v1/{name}", answer, msgspec.convert(msgspec.to_builtins(fields), kind))
 
     @staticmethod
-    def of_user(user: str, what: str, kind: type[m.Answer], **query: Any) -> Call:
+    def of_user(user: str, what: str, kind: type[A], **query: Any) -> Call[A]:
         """Something about a user."""
         return Call("GET", f"/v1/users/{quote(user, safe='')}{what}", kind, query=query or None)
 
 
-def _request(call: Call, key: str) -> dict[str, Any]:
+def _request(call: Call[Any], key: str) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {key}"} | ({"Content-Type": "application/json"} if call.body is not None else {})
     content = msgspec.json.encode(call.body) if call.body is not None else None
     return {"method": call.method, "url": call.path, "headers": headers, "content": content, "params": call.query}
@@ -118,7 +118,7 @@ class Client:
         """Let go of the connections."""
         self._http.close()
 
-    def call(self, call: Call) -> Any:
+    def call(self, call: Call[A]) -> A:
         """One request, tried again where that does no harm."""
         for turn in range(self._tries):
             answer, last = None, turn + 1 >= self._tries or not call.again
@@ -138,51 +138,51 @@ class Client:
 
     def recommend(self, **fields: Any) -> m.ItemsAnswer:
         """Items for a user, a session or a basket; fields of `RecommendBody`."""
-        return self.call(_Words.ask("recommend", m.RecommendBody, m.ItemsAnswer, fields))  # type: ignore[no-any-return]
+        return self.call(_Words.ask("recommend", m.RecommendBody, m.ItemsAnswer, fields))
 
     def search(self, query: str, **fields: Any) -> m.ItemsAnswer:
         """Items for words; fields of `SearchBody`."""
-        return self.call(_Words.ask("search", m.SearchBody, m.ItemsAnswer, fields | {"query": query}))  # type: ignore[no-any-return]
+        return self.call(_Words.ask("search", m.SearchBody, m.ItemsAnswer, fields | {"query": query}))
 
     def rank(self, items: Sequence[str], **fields: Any) -> m.ItemsAnswer:
         """The caller's own items, best first; fields of `RankBody`."""
-        return self.call(_Words.ask("rank", m.RankBody, m.ItemsAnswer, fields | {"items": list(items)}))  # type: ignore[no-any-return]
+        return self.call(_Words.ask("rank", m.RankBody, m.ItemsAnswer, fields | {"items": list(items)}))
 
     def similar(self, item: str, **fields: Any) -> m.ItemsAnswer:
         """Items like one; fields of `SimilarBody`."""
-        return self.call(_Words.ask("similar", m.SimilarBody, m.ItemsAnswer, fields | {"item": item}))  # type: ignore[no-any-return]
+        return self.call(_Words.ask("similar", m.SimilarBody, m.ItemsAnswer, fields | {"item": item}))
 
     def predict(self, table: str, rows: Sequence[dict[str, Any]], **fields: Any) -> m.PredictAnswer:
         """The tasks' answers for rows; fields of `PredictBody`."""
-        return self.call(_Words.ask("predict", m.PredictBody, m.PredictAnswer, fields | {"table": table, "rows": list(rows)}))  # type: ignore[no-any-return]
+        return self.call(_Words.ask("predict", m.PredictBody, m.PredictAnswer, fields | {"table": table, "rows": list(rows)}))
 
     def explain(self, item: str, **fields: Any) -> m.ExplainAnswer:
         """What moved an item's score; fields of `ExplainBody`."""
-        return self.call(_Words.ask("explain", m.ExplainBody, m.ExplainAnswer, fields | {"item": item}))  # type: ignore[no-any-return]
+        return self.call(_Words.ask("explain", m.ExplainBody, m.ExplainAnswer, fields | {"item": item}))
 
     def profile(self, user: str) -> m.ProfileAnswer:
         """What is known and guessed of a user."""
-        return self.call(_Words.of_user(user, "/profile", m.ProfileAnswer))  # type: ignore[no-any-return]
+        return self.call(_Words.of_user(user, "/profile", m.ProfileAnswer))
 
     def events(self, user: str, most: int = 100) -> m.UserEvents:
         """A user's newest events."""
-        return self.call(_Words.of_user(user, "/events", m.UserEvents, most=most))  # type: ignore[no-any-return]
+        return self.call(_Words.of_user(user, "/events", m.UserEvents, most=most))
 
     def forget(self, user: str) -> m.UserForgotten:
         """Delete a user; needs an admin's key."""
-        return self.call(Call("DELETE", f"/v1/users/{quote(user, safe='')}", m.UserForgotten))  # type: ignore[no-any-return]
+        return self.call(Call("DELETE", f"/v1/users/{quote(user, safe='')}", m.UserForgotten))
 
     def item(self, item: str) -> m.ItemAnswer:
         """One item."""
-        return self.call(Call("GET", f"/v1/items/{quote(item, safe='')}", m.ItemAnswer))  # type: ignore[no-any-return]
+        return self.call(Call("GET", f"/v1/items/{quote(item, safe='')}", m.ItemAnswer))
 
     def items(self, **query: Any) -> m.BrowseAnswer:
         """A page of items: `where`, `order`, `count`, `cursor`, `facets`."""
-        return self.call(Call("GET", "/v1/items", m.BrowseAnswer, query=query))  # type: ignore[no-any-return]
+        return self.call(Call("GET", "/v1/items", m.BrowseAnswer, query=query))
 
     def store(self) -> m.StoreAnswer:
         """What the store is made of."""
-        return self.call(Call("GET", "/v1/store", m.StoreAnswer))  # type: ignore[no-any-return]
+        return self.call(Call("GET", "/v1/store", m.StoreAnswer))
 
 
 class AsyncClient:
@@ -203,7 +203,7 @@ class AsyncClient:
         """Let go of the connections."""
         await self._http.aclose()
 
-    async def call(self, call: Call) -> Any:
+    async def call(self, call: Call[A]) -> A:
         """One request, tried again where that does no harm."""
         for turn in range(self._tries):
             answer, last = None, turn + 1 >= self._tries or not call.again
@@ -223,48 +223,48 @@ class AsyncClient:
 
     async def recommend(self, **fields: Any) -> m.ItemsAnswer:
         """Items for a user, a session or a basket; fields of `RecommendBody`."""
-        return await self.call(_Words.ask("recommend", m.RecommendBody, m.ItemsAnswer, fields))  # type: ignore[no-any-return]
+        return await self.call(_Words.ask("recommend", m.RecommendBody, m.ItemsAnswer, fields))
 
     async def search(self, query: str, **fields: Any) -> m.ItemsAnswer:
         """Items for words; fields of `SearchBody`."""
-        return await self.call(_Words.ask("search", m.SearchBody, m.ItemsAnswer, fields | {"query": query}))  # type: ignore[no-any-return]
+        return await self.call(_Words.ask("search", m.SearchBody, m.ItemsAnswer, fields | {"query": query}))
 
     async def rank(self, items: Sequence[str], **fields: Any) -> m.ItemsAnswer:
         """The caller's own items, best first; fields of `RankBody`."""
-        return await self.call(_Words.ask("rank", m.RankBody, m.ItemsAnswer, fields | {"items": list(items)}))  # type: ignore[no-any-return]
+        return await self.call(_Words.ask("rank", m.RankBody, m.ItemsAnswer, fields | {"items": list(items)}))
 
     async def similar(self, item: str, **fields: Any) -> m.ItemsAnswer:
         """Items like one; fields of `SimilarBody`."""
-        return await self.call(_Words.ask("similar", m.SimilarBody, m.ItemsAnswer, fields | {"item": item}))  # type: ignore[no-any-return]
+        return await self.call(_Words.ask("similar", m.SimilarBody, m.ItemsAnswer, fields | {"item": item}))
 
     async def predict(self, table: str, rows: Sequence[dict[str, Any]], **fields: Any) -> m.PredictAnswer:
         """The tasks' answers for rows; fields of `PredictBody`."""
-        return await self.call(_Words.ask("predict", m.PredictBody, m.PredictAnswer, fields | {"table": table, "rows": list(rows)}))  # type: ignore[no-any-return]
+        return await self.call(_Words.ask("predict", m.PredictBody, m.PredictAnswer, fields | {"table": table, "rows": list(rows)}))
 
     async def explain(self, item: str, **fields: Any) -> m.ExplainAnswer:
         """What moved an item's score; fields of `ExplainBody`."""
-        return await self.call(_Words.ask("explain", m.ExplainBody, m.ExplainAnswer, fields | {"item": item}))  # type: ignore[no-any-return]
+        return await self.call(_Words.ask("explain", m.ExplainBody, m.ExplainAnswer, fields | {"item": item}))
 
     async def profile(self, user: str) -> m.ProfileAnswer:
         """What is known and guessed of a user."""
-        return await self.call(_Words.of_user(user, "/profile", m.ProfileAnswer))  # type: ignore[no-any-return]
+        return await self.call(_Words.of_user(user, "/profile", m.ProfileAnswer))
 
     async def events(self, user: str, most: int = 100) -> m.UserEvents:
         """A user's newest events."""
-        return await self.call(_Words.of_user(user, "/events", m.UserEvents, most=most))  # type: ignore[no-any-return]
+        return await self.call(_Words.of_user(user, "/events", m.UserEvents, most=most))
 
     async def forget(self, user: str) -> m.UserForgotten:
         """Delete a user; needs an admin's key."""
-        return await self.call(Call("DELETE", f"/v1/users/{quote(user, safe='')}", m.UserForgotten))  # type: ignore[no-any-return]
+        return await self.call(Call("DELETE", f"/v1/users/{quote(user, safe='')}", m.UserForgotten))
 
     async def item(self, item: str) -> m.ItemAnswer:
         """One item."""
-        return await self.call(Call("GET", f"/v1/items/{quote(item, safe='')}", m.ItemAnswer))  # type: ignore[no-any-return]
+        return await self.call(Call("GET", f"/v1/items/{quote(item, safe='')}", m.ItemAnswer))
 
     async def items(self, **query: Any) -> m.BrowseAnswer:
         """A page of items: `where`, `order`, `count`, `cursor`, `facets`."""
-        return await self.call(Call("GET", "/v1/items", m.BrowseAnswer, query=query))  # type: ignore[no-any-return]
+        return await self.call(Call("GET", "/v1/items", m.BrowseAnswer, query=query))
 
     async def store(self) -> m.StoreAnswer:
         """What the store is made of."""
-        return await self.call(Call("GET", "/v1/store", m.StoreAnswer))  # type: ignore[no-any-return]
+        return await self.call(Call("GET", "/v1/store", m.StoreAnswer))
