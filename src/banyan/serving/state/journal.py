@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from banyan.errors import ConfigError, MissingExtraError
+from banyan.serving.settings import Change as Change
 from banyan.serving.state.events import Asked, Event, Note
 
 URL = "BANYAN_DATABASE_URL"
@@ -33,18 +34,6 @@ class Pulse:
     last: int  # newest event
     forgotten: int  # newest tombstone
     settings: int  # newest change of a setting
-
-
-@dataclass(frozen=True)
-class Change:
-    """One change of a setting."""
-
-    version: int
-    name: str
-    who: str
-    at: int  # microseconds since 1970 UTC
-    before: Any
-    after: Any
 
 
 @dataclass(frozen=True)
