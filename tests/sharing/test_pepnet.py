@@ -42,7 +42,7 @@ def test_a_row_by_hand() -> None:
     x, scenario = rows()
     row = int((scenario == 2).nonzero()[0])
     flat = x[row].flatten()
-    y = gated(part.embedding_gate, torch.cat([part.scenarios[1], flat])) * flat
+    y = gated(part.embedding_gate, torch.cat([part.scenarios.table[1], flat])) * flat
     gates = gated(part.gates[1], torch.cat([x[row, :3].flatten(), y])).split([8, 4])
     out = y
     for weight, bias, gate in zip(part.towers[1].weights, part.towers[1].biases, gates, strict=True):
@@ -65,8 +65,8 @@ def test_a_gate_moves_the_tokens_only_by_multiplying_them() -> None:
     x, scenario = rows()
     x.requires_grad_()
     flat = x.flatten(1)
-    factor = part.embedding_gate([part._vectors(scenario), flat]).detach()
-    out = part.embedding_gate([part._vectors(scenario), flat.detach()]) * flat
+    factor = part.embedding_gate([part.scenarios(scenario, flat), flat]).detach()
+    out = part.embedding_gate([part.scenarios(scenario, flat), flat.detach()]) * flat
     (found,) = torch.autograd.grad(out.sum(), x)
     torch.testing.assert_close(found.flatten(1), factor)
     (whole,) = torch.autograd.grad(part(x, scenario, [0]).sum(), x)
@@ -80,15 +80,15 @@ def test_an_unknown_scenario_hangs_on_no_scenarios_vector() -> None:
     before = part(x, nowhere, [0, 1])
     assert not torch.allclose(before, part(x, scenario, [0, 1]))
     with torch.no_grad():
-        part.scenarios.add_(1.0)
+        part.scenarios.table.add_(1.0)
     assert torch.equal(part(x, nowhere, [0, 1]), before)
 
 
 def test_only_the_rows_of_a_scenario_move_its_vector() -> None:
     part = loud(pepnet())
     part(rows()[0], torch.full((20,), 2), [0]).sum().backward()
-    assert part.scenarios.grad is not None
-    assert part.scenarios.grad.abs().sum(1).gt(0).tolist() == [False, True, False]
+    assert part.scenarios.table.grad is not None
+    assert part.scenarios.table.grad.abs().sum(1).gt(0).tolist() == [False, True, False]
 
 
 def test_the_slots_of_the_towers_gates_are_a_choice() -> None:

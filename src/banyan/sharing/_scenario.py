@@ -1,10 +1,11 @@
-"""What architectures that read the scenario are made of: rows grouped by scenario, a hidden scenario, and moments of each scenario's rows."""
+"""What architectures that read the scenario are made of: rows grouped by scenario, moments of each scenario's rows, and a vector a scenario."""
 
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
 UNKNOWN = 0  # the code of a scenario that no training row had, or that was not said
 DECAY = 0.99  # of what is remembered of earlier rows, a training call
@@ -92,3 +93,20 @@ class Moments(nn.Module):
             variance = (self.spread[code] + DRAWN * variance) / (own + DRAWN) + part * (1 - part) * away.square()
             mean = mean + part * away
         return mean, (variance + LEAST).rsqrt()
+
+
+class Vectors(nn.Module):
+    """A short vector a scenario, 0 for an unknown one; with a single scenario there is nothing to tell, and they have no entries."""
+
+    def __init__(self, scenarios: int, width: int, unknown: float) -> None:
+        """`unknown`: share of training rows whose scenario is hidden."""
+        super().__init__()
+        self.unknown, self.width = unknown, width if scenarios > 1 else 0
+        self.table = nn.Parameter(torch.empty(scenarios - 1, width).normal_(0.0, 0.1)) if scenarios > 1 else None
+
+    def forward(self, scenario: Int[Tensor, " B"], like: Tensor) -> Float[Tensor, "B E"]:
+        """The vectors of these rows; `like` says of what kind numbers are."""
+        if self.table is None:
+            return like.new_empty(len(like), 0)
+        table = functional.pad(self.table, (0, 0, 1, 0))
+        return table.index_select(0, hidden(scenario, self.unknown, self.training))

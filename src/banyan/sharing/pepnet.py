@@ -12,7 +12,7 @@ from banyan.errors import ConfigError
 from banyan.parts import Share
 from banyan.sharing import Sharing
 from banyan.sharing._blocks import he, refuse, zeros
-from banyan.sharing._scenario import hidden
+from banyan.sharing._scenario import Vectors
 from banyan.types import Sizes
 
 PERSONAL = ("user", "item")  # slots whose tokens make the gates of hidden layers, where a store has them
@@ -47,20 +47,18 @@ class Pepnet(Sharing):
         """
         super().__init__(sizes)
         refuse("pepnet", layers=layers, dropout=dropout, gate=gate, scenario_width=scenario_width)
-        self.width, self.layers, self.unknown, self.dropout = layers[-1], layers, unknown, dropout
+        self.width, self.layers = layers[-1], layers
         self.personal = _slots(sizes, personal)
         told = sum(slot.stop - slot.start for slot in self.personal) * sizes.width
-        self.scenarios = nn.Parameter(torch.empty(sizes.scenarios - 1, scenario_width).normal_(0.0, 0.1)) if sizes.scenarios > 1 else None
-        self.scenario_width = scenario_width if sizes.scenarios > 1 else 0
-        self.embedding_gate = _Gate(self.scenario_width + sizes.flat, gate, sizes.flat)
+        self.scenarios = Vectors(sizes.scenarios, scenario_width, unknown)
+        self.embedding_gate = _Gate(self.scenarios.width + sizes.flat, gate, sizes.flat)
         self.towers = nn.ModuleList([_Tower(sizes.flat, layers, dropout) for _ in range(sizes.views)])
         self.gates = nn.ModuleList([_Gate(told + sizes.flat, gate, sum(layers)) for _ in range(sizes.views)])
 
     def forward(self, x: Float[Tensor, "B S D"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
         """The gated tokens once, and a gated tower for each view asked for."""
         flat = x.flatten(1)
-        told = [flat.detach()] if self.scenarios is None else [self._vectors(hidden(scenario, self.unknown, self.training)), flat.detach()]
-        flat = self.embedding_gate(told) * flat
+        flat = self.embedding_gate([self.scenarios(scenario, flat), flat.detach()]) * flat
         asked = [*(x[:, slot].flatten(1) for slot in self.personal), flat.detach()]
         gates = [torch.split(self.gates[view](asked), list(self.layers), -1) for view in views]
         return torch.stack([self.towers[view](flat, gate) for view, gate in zip(views, gates, strict=True)])
@@ -68,11 +66,6 @@ class Pepnet(Sharing):
     def owned(self, view: int) -> list[nn.Parameter]:
         """The view's tower and its gates."""
         return [*self.towers[view].parameters(), *self.gates[view].parameters()]
-
-    def _vectors(self, scenario: Int[Tensor, " B"]) -> Float[Tensor, "B E"]:
-        assert self.scenarios is not None
-        table = functional.pad(self.scenarios, (0, 0, 1, 0))  # a row of zeros in front: the unknown one
-        return table.index_select(0, scenario)
 
 
 class _Gate(nn.Module):
