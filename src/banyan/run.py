@@ -113,7 +113,8 @@ def train(
             shop = open_store(store)
         folder, store = Path(folder), shop.store
         _claim(folder, store, fingerprint.of_files(store) | queries)
-        data = build(shop, Texts(folder / "texts.sqlite"))
+        texts = Texts(folder / "texts.sqlite")
+        data = build(shop, texts)
     feeder, seed = feeder_of(data, store), store.training.seed
     torch.manual_seed(seed)
     network = Network(data.plan, store.model, store.tasks, store.auxiliary)
@@ -124,7 +125,16 @@ def train(
     calibrate.calibrate(network, feeder, store.tasks, seed=seed)
     ranked = None if most is None else min(most, MOST_RANKED)
     evaluation = judge(network, feeder, store.tasks, TEST, most=most, most_ranked=ranked, by_scenario=True, intervals=draws, seed=seed)
-    run = Run(folder, store, data, network, record, evaluation, [], notes=[*shop.notes, *_fewer(data, evaluation.questions), *told(record.pseudo_labels)])
+    run = Run(
+        folder,
+        store,
+        data,
+        network,
+        record,
+        evaluation,
+        [],
+        notes=[*shop.notes, *dict.fromkeys(texts.pictures.notes), *_fewer(data, evaluation.questions), *told(record.pseudo_labels)],
+    )
     if alone:
         run.alone = {task: [_alone(run, feeder, fit, task, console, place)] for task in store.tasks if len(evaluation.questions[task])}
     if simple:

@@ -127,6 +127,16 @@ def test_a_sibling_of_an_attribute_is_named_with_its_cure(findings):
     assert not said(found, "warning", "samples.people", "user.city alone")  # the label itself is hidden already
 
 
+def test_broken_pictures_are_named_by_row(findings):
+    page = description()
+    page["entities"]["item"]["features"]["photo"] = "image"
+    pytest.importorskip("PIL.Image")
+    photos = [b"GIF89a, nearly"] + [None] * 39
+    found = said(findings({"items": tables()["items"].with_columns(photo=pl.Series(photos, dtype=pl.Binary))}, page), "error", "entities.item.photo", "1 of 1")
+    assert "'i0': not a picture" in found[0].found
+    assert "`under`" in found[0].what_to_do
+
+
 def test_columns_that_change_with_time(findings):
     page = description()
     page["entities"]["user"]["features"]["total_spend"] = "number"

@@ -183,7 +183,7 @@ class Reader:
 
 def nulls(feature: Feature, count: int, name: str, width: int = 1) -> pl.Series:
     """A column of a feature that is missing everywhere."""
-    kinds = {"number": pl.Float64(), "time": pl.Int64(), "tags": pl.List(pl.String), "vector": pl.Array(pl.Float32, width)}
+    kinds = {"number": pl.Float64(), "time": pl.Int64(), "tags": pl.List(pl.String), "vector": pl.Array(pl.Float32, width), "image": pl.Binary()}
     return pl.Series(name, [None] * count, dtype=kinds.get(feature.kind, pl.String()))
 
 
@@ -196,4 +196,3 @@ def part(rows: SampleTable, start: int, stop: int) -> SampleTable:
         context=rows.context[start:stop],
         **{key: getattr(rows, key)[start:stop] for key in ("scenario", "weight", "rate", "part", "end", "exclude")},
     )
-

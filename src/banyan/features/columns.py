@@ -10,7 +10,8 @@ import polars as pl
 from scipy import sparse
 
 from banyan.errors import DataError
-from banyan.features import vectors, vocabulary, words
+from banyan.features import pictures, vectors, vocabulary, words
+from banyan.features.pictures import Pictures
 from banyan.features.vocabulary import Vocabulary
 from banyan.store.schema import Feature
 from banyan.types import Array
@@ -96,7 +97,7 @@ class Values:
     known: Array  # (n, M) bool
     bins: Array  # (n, M') int32, for the numbers that have bins
     bags: dict[str, tuple[Array, Array]]  # feature -> (n + 1,) int64 offsets and int32 ids
-    dense: dict[str, Array]  # feature -> (n, E) float32; a row of zeros is missing
+    dense: dict[str, Array]  # feature -> (n, E) float32, of pictures float16 or uint8; a row of zeros is missing
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -133,6 +134,8 @@ def fit(
                 layout.dense[key] = ("vector", texts.width())
             case "vector":
                 layout.dense[key] = ("vector", _entries(name, key, frame[key]))
+            case "image":
+                layout.dense[key] = ("pixels" if feature.pixels else "image", pictures.entries(feature))
             case "time":
                 days = frame[key].drop_nulls().to_numpy() / DAY
                 layout.ages[key] = (float(days.mean()) if len(days) else 0.0, float(days.std()) + 1.0 if len(days) else 1.0)
@@ -192,6 +195,7 @@ class Texts:
 
     def __init__(self, cache: Path | None = None, model: str | None = None) -> None:
         self.cache, self.model = cache, model
+        self.pictures = Pictures(cache.with_name("pictures.sqlite") if cache else None)
 
     def width(self) -> int:
         """Entries of a sentence vector."""
@@ -266,12 +270,15 @@ def _dense(layout: Layout, key: str, series: pl.Series, texts: Texts, blank: boo
         found = time_parts(series.to_numpy(), *layout.ages[key], season=layout.seasons[key])
     elif feature.kind == "text":
         found = texts.vectors(series)
+    elif feature.kind == "image":
+        found = texts.pictures.arrays(series, feature, f"{layout.name}.{key}")
     else:
         found = np.zeros((len(series), width), np.float32)
         present = series.is_not_null().to_numpy()
         if present.any():
             found[present] = series.drop_nulls().cast(pl.Array(pl.Float32, width)).to_numpy()
-    return np.concatenate([np.zeros((int(blank), width), np.float32), found]).astype(np.float32)
+    kind = found.dtype if feature.kind == "image" else np.dtype(np.float32)  # pictures keep their few bytes
+    return np.concatenate([np.zeros((int(blank), width), kind), found.astype(kind, copy=False)])
 
 
 def covers_a_year(time: Array) -> bool:

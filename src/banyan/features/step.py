@@ -407,7 +407,7 @@ def _block(layout: Layout, values: Values, rows: Array, ids: Array, numbers: Arr
         block.bags[key] = _bag(values.bags.get(key), rows, gatherer)
     for key, (_, width) in layout.dense.items():
         found = values.dense.get(key)
-        block.dense[key] = torch.zeros(len(rows), width) if found is None else torch.from_numpy(found[rows])
+        block.dense[key] = torch.zeros(len(rows), width) if found is None else torch.from_numpy(found[rows]).float()
     return block
 
 

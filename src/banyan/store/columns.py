@@ -1,8 +1,11 @@
 """A raw column -> what its kind promises: ids and categories as text, finite numbers, times in microseconds, lists of tags, vectors of one length."""
 
+from pathlib import Path
+
 import polars as pl
 
 from banyan.errors import DataError
+from banyan.store import pictures
 from banyan.store.schema import Feature
 from banyan.store.times import microseconds, refuse
 from banyan.types import Array
@@ -112,8 +115,9 @@ def vectors(column: pl.Series, where: str) -> pl.Series:
     return column.cast(pl.Array(pl.Float32, width))
 
 
-def typed(column: pl.Series, feature: Feature, where: str) -> pl.Series:
-    """A feature's column as its kind promises: category and text String, number Float64, tags List(String), time Int64 microseconds, vector Array(Float32).
+def typed(column: pl.Series, feature: Feature, where: str, folder: Path = Path()) -> pl.Series:
+    """A feature's column as its kind promises: category and text String, number Float64, tags List(String), time Int64 microseconds, vector Array(Float32),
+    image Binary or String (the path of a file, which begins at what the feature is `under`, and that at `folder`).
 
     Missing is null everywhere. Raises DataError that names `where`, the row and the value.
     """
@@ -126,5 +130,7 @@ def typed(column: pl.Series, feature: Feature, where: str) -> pl.Series:
             return tags(column, where, feature.separator)
         case "vector":
             return vectors(column, where)
+        case "image":
+            return pictures.column(column, where, folder / (feature.under or ""))
         case _:
             return words(column, where)

@@ -42,7 +42,7 @@ def _read(name: str, entity: Entity, folder: Path, notes: list[str]) -> EntityFr
     raw = read(entity.table, folder, sources, plain=True)
     keys = columns.ids(raw[entity.id], f"{label}, column {entity.id}")
     since = microseconds(raw[entity.valid_from], f"{label}, column {entity.valid_from}") if entity.valid_from else None
-    typed = features(raw, entity.features, label)
+    typed = features(raw, entity.features, label, folder)
     frame = pl.DataFrame({entity.id: keys}).hstack(typed).with_columns(pl.Series("\0row", np.arange(1, raw.height + 1)))
     if since is not None:
         frame = frame.with_columns(since.alias("\0since"))
@@ -53,9 +53,9 @@ def _read(name: str, entity: Entity, folder: Path, notes: list[str]) -> EntityFr
     return EntityFrame(name, frame.drop("\0row", "\0since", strict=False), frame[entity.id].to_numpy(), starts)
 
 
-def features(raw: pl.DataFrame, wanted: Mapping[str, Feature], label: str) -> list[pl.Series]:
-    """The typed columns of described features, each under its feature's name. Raises DataError."""
-    return [columns.typed(raw[f.column or key], f, f"{label}, column {f.column or key}").rename(key) for key, f in wanted.items()]
+def features(raw: pl.DataFrame, wanted: Mapping[str, Feature], label: str, folder: Path) -> list[pl.Series]:
+    """The typed columns of described features, each under its feature's name; files of pictures begin at `folder`. Raises DataError."""
+    return [columns.typed(raw[f.column or key], f, f"{label}, column {f.column or key}", folder).rename(key) for key, f in wanted.items()]
 
 
 def _without_nulls(frame: pl.DataFrame, entity: Entity, name: str, label: str, notes: list[str]) -> pl.DataFrame:

@@ -261,6 +261,8 @@ def _absolute(values: Any, folder: Path) -> Any:
     if not isinstance(values, dict):
         return values
     moved = {key: _absolute(each, folder) for key, each in values.items()}
+    if moved.get("kind") == "image":
+        moved["under"] = str(folder / (moved.get("under") or ""))
     for source in (moved.get("table"), moved.get("known"), *_mapping(moved.get("files")).values()):
         if not isinstance(source, dict):
             continue

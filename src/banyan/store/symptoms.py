@@ -6,13 +6,15 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from banyan.store.finding import Finding, share
+from banyan.store import pictures
+from banyan.store.finding import Finding, share, some
 from banyan.store.schema import Source, Store
 from banyan.store.shop import EntityFrame, EventLog, Shop
 from banyan.store.sources import scan
 from banyan.store.times import text
 from banyan.types import Array
 
+PICTURES = 300  # of a column, that are decoded
 SAMPLE = 2_000_000  # events that duplicates are looked for in
 HEAVY = 1000  # times the median user's events
 EARLY = 631_152_000_000_000  # 1990-01-01 in microseconds
@@ -30,6 +32,9 @@ def entity_findings(shop: Shop, now: int) -> Iterator[Finding]:
         yield Finding("info", where, f"{len(entity.ids):,} rows{described}.")
         yield from _missing(where, entity)
         yield from _changing(shop, name, entity, now)
+        for key, feature in shop.store.entities[name].features.items():
+            if feature.kind == "image":
+                yield from _pictures(f"entities.{name}.{key}", entity.frame[key], entity.ids)
         if (table := shop.store.entities[name].table) is not None:
             yield from float_ids(where, shop.store, table, [shop.store.entities[name].id])
 
@@ -75,6 +80,21 @@ def _changing(shop: Shop, name: str, entity: EntityFrame, now: int) -> Iterator[
             yield Finding("warning", where, f"it follows the number of events of each {name} in the whole log (rank correlation {follows:.2f}).", cure)
         elif CHANGING.search(feature.lower()):
             yield Finding("warning", where, "its name sounds like something that changes with time.", cure)
+
+
+def _pictures(where: str, column: pl.Series, ids: Array) -> Iterator[Finding]:
+    """Pictures that cannot be read, among a few hundred that are decoded: which rows, and why."""
+    there = np.flatnonzero(column.is_not_null().to_numpy())
+    rows = there[some(len(there), PICTURES, 0)]
+    broken = dict(pictures.looked_at(column, rows))
+    if not broken:
+        return
+    first = "; ".join(f"{ids[row]!r}: {reason}" for row, reason in list(broken.items())[:5])
+    found = f"{len(broken)} of {len(rows)} pictures that were looked at cannot be read: {first}."
+    if len(broken) > pictures.MOST_BROKEN * len(rows):
+        yield Finding("error", where, found, "Correct the column, or name the folder that holds the files as what the feature is `under`.")
+    else:
+        yield Finding("warning", where, found, "They count as missing; fetch or convert those files if they should be seen.")
 
 
 def _rank_correlation(column: pl.Series, counts: Array) -> float:

@@ -21,9 +21,7 @@ from banyan.types import TEST, TRAIN, VALID, Array
 _GIVEN = {"train": TRAIN, "valid": VALID, "test": TEST}
 
 
-def make(
-    name: str, samples: Samples, store: Store, entities: dict[str, EntityFrame], log: EventLog | None, scenarios: list[str]
-) -> Raw:
+def make(name: str, samples: Samples, store: Store, entities: dict[str, EntityFrame], log: EventLog | None, scenarios: list[str]) -> Raw:
     """The rows of the table, in its order; after them those of the files that a given split names as validation and test.
 
     `entities` and `scenarios` grow by the ids and scenarios that only this table knows.
@@ -54,7 +52,7 @@ def _read(
         entities={e: _rows(e, column, frame, label, store, entities, time, notes, name) for e, column in samples.entities.items()},
         time=time,
         labels=pl.DataFrame([_label(key, column, frame, label, name, store) for key, column in samples.labels.items()]),
-        context=pl.DataFrame(features(frame, samples.features, label)),
+        context=pl.DataFrame(features(frame, samples.features, label, store.folder)),
         features=dict(samples.features),
         scenario=_scenario(samples, frame, label, scenarios),
         weight=_share(samples.weight, frame, label, "a weight is a number of at least 0", lambda w: w >= 0),

@@ -53,8 +53,8 @@ class ModelSpec(Strict):
             except ConfigError as error:
                 raise ValueError(f"signals.{name}: {error}") from error
         for kind, value in self.encoders.items():
-            if kind not in typing.get_args(FeatureKind):
-                raise ValueError(f"encoders: {kind!r} is no kind of feature; kinds: {', '.join(typing.get_args(FeatureKind))}")
+            if kind not in (kinds := (*typing.get_args(FeatureKind), "pixels")):  # an image is read as a frozen vector, or as pixels
+                raise ValueError(f"encoders: {kind!r} is no kind of feature; kinds: {', '.join(kinds)}")
             try:
                 parts.check("encoders", value)
             except ConfigError as error:

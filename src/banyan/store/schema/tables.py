@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 
 from banyan.store.schema.words import Name, Strict
 
-FeatureKind = Literal["category", "number", "tags", "text", "time", "vector"]
+FeatureKind = Literal["category", "number", "tags", "text", "time", "vector", "image"]
+_OF_PICTURES = ("under", "network", "pixels", "views", "frames")  # options of the kind image
 
 
 class Source(Strict):
@@ -46,6 +47,12 @@ class Feature(Strict):
     encoder: Literal["ngrams", "frozen"] = "ngrams"  # text: hashed n-grams, trained, or frozen sentence vectors with a trained projection
     separator: str = "|"  # tags: between the values, where the column holds text
     like: str | None = None  # category: shares the vocabulary and embedding of another feature, such as item.category
+    under: str | None = None  # image: the folder below which the files lie; that of store.yaml unless given
+    network: str = "mobilenet"  # image: `mobilenet` (a package brings its weights), `colours` (none), or a transformers vision model by name or folder
+    pixels: int = Field(default=0, ge=0, le=256)  # image: side of small pictures for a network trained with the model, in place of frozen vectors
+    views: int = Field(default=1, ge=1, le=16)  # image: frozen vectors of so many looks of it, one as it is, one drawn a step
+    frames: int = Field(default=1, ge=1, le=64)  # image: of a moving picture or a folder of pictures, so many are looked at and averaged
+    absent: float = Field(default=0.0, ge=0, lt=1)  # tags, text, image, vector: share of things that are without it in a training step
     training_only: Any = None  # the value used at answer time for what is only known in training, such as the position shown
 
     @model_validator(mode="before")
@@ -57,6 +64,17 @@ class Feature(Strict):
     def _stated(self) -> "Feature":
         if self.training_only is not None and self.kind not in ("category", "number"):
             raise ValueError(f"training_only states a category or a number; a {self.kind} has no value to state")
+        return self
+
+    @model_validator(mode="after")
+    def _pictured(self) -> "Feature":
+        named = [key for key in _OF_PICTURES if getattr(self, key) != type(self).model_fields[key].default]
+        if named and self.kind != "image":
+            raise ValueError(f"{named[0]} belongs to an image; this is a {self.kind}")
+        if self.absent and self.kind not in ("tags", "text", "image", "vector"):
+            raise ValueError(f"absent is for tags, text, image and vector; this is a {self.kind}")
+        if self.pixels and (self.pixels < 8 or self.views > 1 or self.frames > 1):
+            raise ValueError("small pictures have at least 8 pixels a side, one frame and no stored views: each is changed anew in every step")
         return self
 
 
@@ -74,6 +92,8 @@ class Entity(Strict):
     def _possible(self) -> "Entity":
         if self.table is None and (self.features or self.valid_from):
             raise ValueError("an entity without a table has no features and no valid_from")
+        if (total := sum(feature.absent for feature in self.features.values())) > 1:
+            raise ValueError(f"the features' `absent` add up to {total:g}; a thing is without one of them at a time, so they add up to 1 at most")
         return self
 
 
