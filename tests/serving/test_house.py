@@ -1,51 +1,20 @@
 """The whole house in one process: a real bundle, registry, journal and engine behind the routes; versions are promoted and rolled back while it answers."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-import torch
-from litestar.testing import TestClient
 
-from banyan.bundle import save
-from banyan.features.build import build
-from banyan.model import Network
-from banyan.serving.api import create
 from banyan.serving.asking import EngineOptions
 from banyan.serving.house import House, settle
 from banyan.serving.service import Options
-from banyan.store.shop import Shop
-
-
-def saved(folder: Path, shop: Shop, seed: int) -> Path:
-    """A bundle of a network that was never trained."""
-    torch.manual_seed(seed)
-    data = build(shop)
-    return save(folder, Network(data.plan, shop.store.model, shop.store.tasks), data, shop.store, {"metrics": {}, "notes": []})
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory, shop: Shop) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("bundles")
-    return {name: saved(folder / name, shop, seed) for seed, name in enumerate(("old", "new"))}
-
-
-class Visit:
-    """A client with an admin's key."""
-
-    def __init__(self, client: Any, key: str, house: House) -> None:
-        self.client, self.house = client, house
-        self.head = {"Authorization": f"Bearer {key}"}
-
-    def __call__(self, method: str, path: str, body: Any = None) -> Any:
-        return self.client.request(method, path, json=body, headers=self.head)
 
 
 @pytest.fixture
-def visit(tmp_path: Path, bundles: dict[str, Path]) -> Iterator[Visit]:
+def visit(tmp_path: Path, bundles: dict[str, Path], visiting: Callable[[House], Any]) -> Iterator[Any]:
     titles = tmp_path / "titles.csv"
     pl.DataFrame({"item_id": [f"i{n}" for n in range(20)], "name": [f"Thing {n}" for n in range(20)]}).write_csv(titles)
     house = House(tmp_path / "state", Options(items=titles), EngineOptions())
@@ -53,12 +22,11 @@ def visit(tmp_path: Path, bundles: dict[str, Path]) -> Iterator[Visit]:
     said: list[str] = []
     settle(house, bundles["old"], said.append)
     assert "answers as 0001-" in said[0]
-    _, key = house.keys().add("admin", ["admin"])
-    with TestClient(create(house.service()), raise_server_exceptions=False) as client:  # type: ignore[arg-type]
-        yield Visit(client, key, house)
+    with visiting(house) as found:
+        yield found
 
 
-def test_the_store_and_its_items(visit: Visit) -> None:
+def test_the_store_and_its_items(visit: Any) -> None:
     store = visit("GET", "/v1/store").json()
     assert store["behaviours"]
     assert store["entities"]["item"]["kind"]["kind"] == "category"
@@ -87,7 +55,7 @@ ASKS: dict[str, dict[str, Any]] = {
 }
 
 
-def test_every_kind_of_question_is_answered_by_a_real_bundle(visit: Visit) -> None:
+def test_every_kind_of_question_is_answered_by_a_real_bundle(visit: Any) -> None:
     for name, body in ASKS.items():
         answer = visit("POST", f"/v1/{name}", body)
         assert answer.status_code == 200, (name, answer.text)
@@ -101,7 +69,7 @@ def test_every_kind_of_question_is_answered_by_a_real_bundle(visit: Visit) -> No
     assert visit("GET", "/v1/users/nobody/profile").json()["known"] is False
 
 
-def test_the_next_answer_knows_an_event_and_a_forgotten_user_is_a_stranger(visit: Visit) -> None:
+def test_the_next_answer_knows_an_event_and_a_forgotten_user_is_a_stranger(visit: Any) -> None:
     ask = {"user": "u1", "k": 5, "filters": {"leave_out": ["buy"]}}
     first = visit("POST", "/v1/recommend", ask).json()["items"][0]["item"]
     told = {"events": [{"id": "e1", "user": "u1", "item": first, "behaviour": "buy", "scenario": "home"}]}
@@ -111,7 +79,7 @@ def test_the_next_answer_knows_an_event_and_a_forgotten_user_is_a_stranger(visit
     assert first in [each["item"] for each in visit("POST", "/v1/recommend", ask).json()["items"]]
 
 
-def test_what_happened_in_a_session_counts_for_it_and_for_the_user_who_is_found_in_it(visit: Visit) -> None:
+def test_what_happened_in_a_session_counts_for_it_and_for_the_user_who_is_found_in_it(visit: Any) -> None:
     def items(**who: str) -> list[str]:
         return [each["item"] for each in visit("POST", "/v1/recommend", {"k": 5, "filters": {"leave_out": ["buy"]}} | who).json()["items"]]
 
@@ -124,7 +92,7 @@ def test_what_happened_in_a_session_counts_for_it_and_for_the_user_who_is_found_
     assert first in items(user="s1")  # a user who is called as the session is somebody else
 
 
-def test_a_version_is_taken_in_checked_promoted_and_rolled_back(visit: Visit, bundles: dict[str, Path]) -> None:
+def test_a_version_is_taken_in_checked_promoted_and_rolled_back(visit: Any, bundles: dict[str, Path]) -> None:
     for n in range(3):
         visit("POST", "/v1/recommend", {"user": f"u{n}", "k": 3})
     old = visit("POST", "/v1/recommend", {"user": "u1", "k": 5}).json()
@@ -143,7 +111,7 @@ def test_a_version_is_taken_in_checked_promoted_and_rolled_back(visit: Visit, bu
     assert [each["who"] for each in visit("GET", "/v1/models").json()["changes"]] == ["admin", "admin", "banyan serve"]
 
 
-def test_a_broken_bundle_is_refused_with_its_reason_and_the_old_one_stays(visit: Visit, bundles: dict[str, Path]) -> None:
+def test_a_broken_bundle_is_refused_with_its_reason_and_the_old_one_stays(visit: Any, bundles: dict[str, Path]) -> None:
     broken = visit.house.state / "incoming" / "broken"
     shutil.copytree(bundles["new"], broken)
     with (broken / "weights.safetensors").open("r+b") as file:
@@ -158,7 +126,7 @@ def test_a_broken_bundle_is_refused_with_its_reason_and_the_old_one_stays(visit:
     assert visit("POST", "/v1/models/9999-nothing/promote").status_code == 404
 
 
-def test_an_experiment_is_sticky_and_says_its_arm(visit: Visit, bundles: dict[str, Path]) -> None:
+def test_an_experiment_is_sticky_and_says_its_arm(visit: Any, bundles: dict[str, Path]) -> None:
     shutil.copytree(bundles["new"], visit.house.state / "incoming" / "new")
     name = visit("POST", "/v1/models", {"folder": "new"}).json()["versions"][0]["version"]
     begun = visit("POST", "/v1/experiments", {"name": "seeds", "version": name, "share": 0.5})
@@ -172,7 +140,7 @@ def test_an_experiment_is_sticky_and_says_its_arm(visit: Visit, bundles: dict[st
     assert {visit("POST", "/v1/recommend", {"user": user}).json()["variant"] for user in arms} == {""}
 
 
-def test_a_value_model_reorders_and_one_that_cannot_be_read_is_refused(visit: Visit) -> None:
+def test_a_value_model_reorders_and_one_that_cannot_be_read_is_refused(visit: Any) -> None:
     names = visit("GET", "/v1/value").json()["names"]
     assert "item.price" in names
     cheap = visit("PUT", "/v1/value", {"expression": "0 - item.price"})
@@ -187,7 +155,7 @@ def test_a_value_model_reorders_and_one_that_cannot_be_read_is_refused(visit: Vi
     assert shown["before"] != shown["after"]
 
 
-def test_a_bundle_that_is_known_already_undoes_no_promotion(visit: Visit, bundles: dict[str, Path]) -> None:
+def test_a_bundle_that_is_known_already_undoes_no_promotion(visit: Any, bundles: dict[str, Path]) -> None:
     said: list[str] = []
     settle(visit.house, bundles["new"], said.append)
     assert "answers as 0002-" in said[0]

@@ -10,7 +10,9 @@ from msgspec import inspect as shapes
 from banyan.serving import messages
 from banyan.serving.examples import EXAMPLES
 
-STRUCTS = [each for _, each in inspect.getmembers(messages, inspect.isclass) if issubclass(each, msgspec.Struct) and each.__module__ == messages.__name__]
+STRUCTS = [
+    each for _, each in inspect.getmembers(messages, inspect.isclass) if issubclass(each, msgspec.Struct) and each.__module__.startswith(messages.__name__)
+]
 BODIES = [each for each in STRUCTS if each.__name__.endswith("Body") and each not in (messages.FiltersBody, messages.LimitBody)]
 
 

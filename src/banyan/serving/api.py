@@ -8,7 +8,16 @@ from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, ValidationException
 
-from banyan.serving import routes_admin, routes_answers, routes_events, routes_health, routes_store
+from banyan.serving import (
+    routes_answers,
+    routes_events,
+    routes_experiments,
+    routes_health,
+    routes_models,
+    routes_store,
+    routes_value,
+    routes_watching,
+)
 from banyan.serving.door import App, Door, log, problem
 from banyan.serving.pages import Pages
 from banyan.serving.refusals import Refusal, refused
@@ -16,7 +25,9 @@ from banyan.serving.service import Service
 
 OWN = ("/v1", "/docs", "/healthz", "/readyz", "/metrics")
 OWN_BELOW = tuple(f"{path}/" for path in OWN)
-ROUTES = (routes_events.ROUTES, routes_answers.ROUTES, routes_store.ROUTES, routes_admin.ROUTES, routes_health.ROUTES)
+ROUTES = tuple(
+    each.ROUTES for each in (routes_events, routes_answers, routes_store, routes_value, routes_models, routes_experiments, routes_watching, routes_health)
+)
 
 
 def create(service: Service) -> Door:

@@ -115,23 +115,23 @@ class _Log:
     time: Array | None
 
 
-def drift(bundle: Bundle, events: Iterable[Event]) -> Drift:
+def drift(bundle: Bundle, events: Iterable[Event], most: int = MOST) -> Drift:
     """The distributions of behaviours, scenarios, hours, and of every category and number of the users and items that events name: trained on, and now.
 
-    `events` are the service's, since the bundle was trained; the newest 200,000 count. Events of nobody, or of no item, are left out.
+    `events` are the service's, since the bundle was trained; the newest `most` count. Events of nobody, or of no item, are left out.
     """
     reader = Reader(bundle.store, bundle.plan, bundle.stock, bundle.facts["since"])
-    before, (now, new) = _trained(bundle), _live(reader, bundle, events)
+    before, (now, new) = _trained(bundle), _live(reader, bundle, events, most)
     edges = _edges(bundle, before)
     one, two = _counts(bundle, before, edges), _counts(bundle, now, edges)
     shifts = sorted((shift(name, one[name], two[name]) for name in one if len(one[name]) > 1 or len(two[name]) > 1), key=lambda each: -each.psi)
     return Drift(len(before.item), len(now.item), *new, tuple(shifts) if len(now.item) else ())
 
 
-def since_training(bundle: Bundle, journal: Journal) -> Drift:
+def since_training(bundle: Bundle, journal: Journal, most: int = MOST) -> Drift:
     """`drift` of what the journal has seen since the bundle was trained."""
-    after = max(int(bundle.facts.get("through", 0)), journal.last() - 2 * MOST)
-    return drift(bundle, (event for _, event in journal.since(after)))
+    after = max(int(bundle.facts.get("through", 0)), journal.last() - 2 * most)
+    return drift(bundle, (event for _, event in journal.since(after)), most)
 
 
 def _trained(bundle: Bundle) -> _Log:
@@ -147,8 +147,8 @@ def _trained(bundle: Bundle) -> _Log:
     return _Log(log.user[rows], log.item[rows], *words, log.time[rows] if log.clock == "time" else None)
 
 
-def _live(reader: Reader, bundle: Bundle, events: Iterable[Event]) -> tuple[_Log, tuple[float, float]]:
-    found = deque((each for each in events if each.user and each.item is not None), maxlen=MOST)
+def _live(reader: Reader, bundle: Bundle, events: Iterable[Event], most: int) -> tuple[_Log, tuple[float, float]]:
+    found = deque((each for each in events if each.user and each.item is not None), maxlen=most)
     ids: dict[str, list[Any]] = {USER: [each.user for each in found], ITEM: [each.item for each in found]}
     users, items = (reader.newest(name)[reader.row_numbers(name, pl.Series(each, dtype=pl.String))] for name, each in ids.items())
     new = tuple(float(np.mean(rows > len(bundle.stock.ids[name]))) if len(rows) else 0.0 for name, rows in ((USER, users), (ITEM, items)))

@@ -29,7 +29,7 @@ EXAMPLES: dict[type[msgspec.Struct], dict[str, Any]] = {
     messages.OffersBody: {"table": "campaigns", "rows": [{"user_id": "u-17", "discount": 0.1}, {"user_id": "u-18", "discount": 0.1}], "k": 1},
     messages.ExplainBody: {"user": "u-17", "item": "i-4", "scenario": "home"},
     messages.ValueBody: {"expression": "0.4 * bought.cart + bought.buy * item.margin", "expected": 3},
-    messages.PreviewBody: {"expression": "bought.buy", "scenario": "home", "users": ["u-17"], "k": 5},
+    messages.PreviewBody: {"expression": "bought.buy", "scenario": "home", "users": ["u-17"], "k": 5, "outcome": "purchase"},
     messages.AddModelBody: {"folder": "2026-03-01", "note": "trained on February"},
     messages.ExperimentBody: {"name": "march", "version": "v7", "share": 0.2, "outcome": "purchase"},
     messages.ExplorationBody: {"share": 0.02, "slot": 2, "top": 10},

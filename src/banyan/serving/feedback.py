@@ -258,9 +258,9 @@ def _terms(logged: Logged, method: str) -> Array:
     return np.asarray(w * r)
 
 
-def settled(log: Log, outcome: Outcome, now: int, most: int = 100_000) -> tuple[list[Note], list[float]]:
-    """The newest `most` draws whose time is over, and what came of each: the outcome of the user with the item that was shown in the slot."""
-    notes = deque((each for _, each in log.notes("draws", name=NAME) if each.time + outcome.within <= now), maxlen=most)
+def settled(log: Log, outcome: Outcome, now: int, most: int = 100_000, kept: Callable[[Note], bool] = lambda note: True) -> tuple[list[Note], list[float]]:
+    """The newest `most` draws whose time is over, of those `kept`, and what came of each: the outcome of the user with the item shown in the slot."""
+    notes = deque((each for _, each in log.notes("draws", name=NAME) if each.time + outcome.within <= now and kept(each)), maxlen=most)
     return list(notes), [_reward(log, note, outcome) for note in notes]
 
 

@@ -31,7 +31,7 @@ from banyan.store.schema import Store
 from banyan.training.journal import as_json
 from banyan.types import TEST
 
-RETRAIN = "retrain"  # name of the setting
+RETRAIN, SCHEDULE = "retrain", "schedule"  # names of settings
 TRAINING, TABLES, RUN, DONE = "training", "tables", "run", "done.json"
 WHO = "banyan train --from-service"
 LEAST = 100  # test rows of a task below which its comparison says nothing
@@ -227,17 +227,33 @@ def due(journal: Journal, every: float, now: float | None = None) -> float:
 def keep_fresh(
     attempt: Callable[[], Retrained], journal: Journal, every: float, tell: Callable[[str], None], sleep: Callable[[float], None] = time.sleep
 ) -> None:
-    """Retrain each `every` seconds, for ever. What goes wrong is told and tried again at the next hour, or sooner where the schedule is shorter."""
+    """Retrain each `every` seconds, for ever. What goes wrong is told and tried again at the next hour, or sooner where the schedule is shorter.
+
+    The setting `schedule` says how often, and what went wrong last.
+    """
+    scheduled(journal, every)
     wait = due(journal, every)
     while True:
         sleep(wait)
         try:
             tell(sentence(attempt()))
+            scheduled(journal, every)
             wait = every
         except (BanyanError, OSError) as error:
             log.error("the retraining failed: %s", error)
             tell(f"The retraining failed: {error}")
+            scheduled(journal, every, str(error))
             wait = min(every, 3_600.0)
+
+
+def scheduled(journal: Journal, every: float, failed: str = "") -> None:
+    """Write down how often a model is trained anew, where it was not written before. A journal that is away does not stop the schedule."""
+    value = {"every": every, "failed": failed[:1000]}
+    try:
+        if journal.setting(SCHEDULE)[1] != value:
+            journal.set(SCHEDULE, value, WHO)
+    except BanyanError as error:
+        log.warning("the schedule could not be written down: %s", error)
 
 
 def sentence(done: Retrained) -> str:

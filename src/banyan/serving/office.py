@@ -1,4 +1,4 @@
-"""What the store's team asks of the service: what a value model would change, experiments, freshness, the service at a glance. Knows no HTTP."""
+"""What the store's team asks of the service: what a value model would change, experiments, the service at a glance. Knows no HTTP."""
 
 import time
 from dataclasses import replace
@@ -10,14 +10,14 @@ from banyan.serving.asking import Ask
 from banyan.serving.messages import (
     ExperimentBody,
     ExperimentOut,
-    FreshnessAnswer,
     LatencyOut,
     OverviewAnswer,
     PreviewAnswer,
     PreviewBody,
     Shift,
 )
-from banyan.serving.service import Service
+from banyan.serving.service import CACHE, Service
+from banyan.serving.unseen import unseen
 
 RECORDED = 50  # requests that a preview looks at where no users are named
 FAILING = 0.01  # share of requests that fail from which it is an alarm
@@ -39,8 +39,9 @@ def preview(service: Service, body: PreviewBody) -> PreviewAnswer:
         for each in asks:
             before, after = ([one.item for one in engine.recommend(each, chosen).items] for chosen in (serving.value, value))
             shifts.append(Shift(user=each.user, before=before, after=after, kept=len(set(before) & set(after))))
+        estimate = unseen(service.journal, serving, value, body.scenario, body.outcome or last_behaviour(engine), body.predicted)
     kept = sum(each.kept / max(len(each.before), 1) for each in shifts) / len(shifts) if shifts else 1.0
-    return PreviewAnswer(scenario=body.scenario, expression=body.expression, shifts=shifts, kept=kept)
+    return PreviewAnswer(scenario=body.scenario, expression=body.expression, shifts=shifts, kept=kept, estimate=estimate)
 
 
 def experiments(service: Service) -> list[ExperimentOut]:
@@ -57,22 +58,14 @@ def experiments(service: Service) -> list[ExperimentOut]:
 def begin(service: Service, body: ExperimentBody, who: str) -> None:
     """Begin an experiment; its outcome is the last behaviour of the store's unless named."""
     with service.live.serving() as serving:
-        engine: Any = serving.engine
-        known = list(engine.bundle.plan.behaviours)
-    outcome = body.outcome or (known[-1] if known else "purchase")
+        outcome = body.outcome or last_behaviour(serving.engine)
     splits.begin(service.journal, service.registry, body.name, body.version, body.share, outcome, who)
 
 
-def freshness(service: Service) -> FreshnessAnswer:
-    """How far the model is behind the events."""
-    last = service.journal.last()
-    with service.live.serving() as serving:
-        engine: Any = serving.engine
-        facts = engine.bundle.facts
-        now = engine.bundle.now if engine.bundle.plan.clock == "time" else None
-    through = int(facts.get("through", 0))
-    age = None if now is None else max(0.0, time.time() - now / 1e6)
-    return FreshnessAnswer(trained_through=through, last_event=last, waiting=max(0, last - through), age_seconds=age)
+def last_behaviour(engine: Any) -> str:
+    """What counts as an outcome unless it is named."""
+    known = list(engine.bundle.plan.behaviours)
+    return known[-1] if known else "purchase"
 
 
 def overview(service: Service) -> OverviewAnswer:
@@ -92,6 +85,13 @@ def overview(service: Service) -> OverviewAnswer:
         workers=sum(time.time() - each["at"] < 10 for each in metrics.all()),
         requests=requests,
         events=int(metrics.total("banyan_events_total", outcome="accepted")),
-        cache={},
+        cache=cache(service),
         alarms=alarms,
     )
+
+
+def cache(service: Service) -> dict[str, float]:
+    """Looks for users' events over all workers: `whole`, `grown`, `missing` how many found them so, `share` the part that found them at all."""
+    found = {what: service.metrics.total(CACHE, found=what) for what in service.users.looks.counts()}
+    looks = sum(found.values())
+    return found | ({"share": 1 - found["missing"] / looks} if looks else {})

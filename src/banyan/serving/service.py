@@ -26,6 +26,7 @@ from banyan.serving.live import Live
 from banyan.serving.logs import LOGGER
 from banyan.serving.messages import LimitBody
 from banyan.serving.metrics import Metrics
+from banyan.serving.moving import Moving
 from banyan.serving.pool import Pool
 from banyan.serving.registry import Registry
 from banyan.serving.state import Asked, Event, Journal, Receipt, UserState
@@ -34,6 +35,7 @@ from banyan.serving.state.erase import erase
 T = TypeVar("T")
 ASKING: ContextVar[tuple[str, str]] = ContextVar("asking", default=("", ""))  # the user and the session of the request that a thread answers
 MODELS = "models"  # folder of the registry
+CACHE = "banyan_cache_total"  # name of a metric
 COUNT = 60.0  # seconds between looks at the outcomes of an experiment
 LOOK = 0.25  # seconds between looks at the shared settings
 WAITING = 20_000  # recorded requests and notes that wait to be written; what comes on top is dropped
@@ -94,6 +96,8 @@ class Service:
         self._asked: deque[Asked] = deque(maxlen=WAITING)
         self.draws, self.exposures = Gathering(self.journal, "draws"), Exposures(self.journal)
         self._flushed, self._counted = 0.0, time.monotonic()
+        self.moving = Moving(self.folder / "run" / "drift.json", self.journal)
+        self._looks = dict.fromkeys(self.users.looks.counts(), 0)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -240,6 +244,9 @@ class Service:
             log.warning("cannot count outcomes", exc_info=True)
 
     def _flush(self) -> None:
+        for what, count in self.users.looks.counts().items():
+            self.metrics.add(CACHE, count - self._looks[what], found=what)
+            self._looks[what] = count
         with contextlib.suppress(BanyanError):  # said already
             self.metrics.set("banyan_event_lag_events", max(0, self.journal.last() - self.through))
         try:

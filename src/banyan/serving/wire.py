@@ -9,6 +9,7 @@ from banyan.serving import messages
 from banyan.serving.asking import Ask, Filters, Placed, Ranked
 from banyan.serving.messages import Drawn, ItemsAnswer, PlacedItem, Reason, RecommendBody, SearchBody
 from banyan.serving.refusals import Refusal
+from banyan.serving.settings import Changed
 from banyan.serving.state import Asked, Event
 
 EPOCH, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -93,3 +94,8 @@ def moment(microseconds: int) -> str:
     """ISO 8601 in UTC."""
     found = datetime.fromtimestamp(microseconds // 1_000_000, UTC).replace(microsecond=microseconds % 1_000_000)
     return found.isoformat().replace("+00:00", "Z")
+
+
+def changed(each: Changed) -> messages.ChangeOut:
+    """A change of a setting in the wire's words."""
+    return messages.ChangeOut(version=each.version, at=moment(each.at), who=each.who, before=each.before, after=each.after)

@@ -38,7 +38,7 @@ class SharedState(UserState):
     def __init__(self, journal: Journal, url: str, most: int = MOST, ttl: int = TTL) -> None:
         """`url`: valkey://, valkeys://, redis://, rediss:// or unix://. Raises ConfigError for another."""
         super().__init__(journal, most)
-        self.ttl, self._local = ttl, LocalState(journal, most)
+        self.ttl, self._local = ttl, LocalState(journal, most, looks=self.looks)
         try:
             self._client: Any = valkey.Valkey.from_url(
                 url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, health_check_interval=0, retry_on_timeout=False
@@ -59,6 +59,7 @@ class SharedState(UserState):
         except _BAD as error:
             self._fail(error)
             return self._local._one(user, session, after)
+        self.looks.saw(entry, whole)
         if entry is not None and whole:
             return Known(entry.after(after))
         try:

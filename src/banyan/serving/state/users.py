@@ -39,12 +39,30 @@ class Entry(msgspec.Struct, frozen=True):
         return [event for number, event in self.pairs if number > sequence]
 
 
+class Looks:
+    """How often a look for a user's events found them whole, found them and had to add what is new, or found none."""
+
+    def __init__(self) -> None:
+        self._counts = {"whole": 0, "grown": 0, "missing": 0}
+        self._lock = threading.Lock()
+
+    def saw(self, entry: Entry | None, whole: bool) -> None:
+        """Count one look."""
+        with self._lock:
+            self._counts["missing" if entry is None else "whole" if whole else "grown"] += 1
+
+    def counts(self) -> dict[str, int]:
+        """The looks so far, by what was found."""
+        with self._lock:
+            return dict(self._counts)
+
+
 class UserState(ABC):
     """What users did last. An answer that follows an acknowledged event sees it, whichever worker took it."""
 
-    def __init__(self, journal: Journal, most: int = MOST) -> None:
+    def __init__(self, journal: Journal, most: int = MOST, looks: "Looks | None" = None) -> None:
         """`most` events of a user are held, the newest."""
-        self.journal, self.most = journal, most
+        self.journal, self.most, self.looks = journal, most, looks or Looks()
 
     def take(self, events: Sequence[Event]) -> Receipt:
         """Write events down and let answers see them; they may be acknowledged when this returns. Raises as `Journal.append` does."""
@@ -102,9 +120,9 @@ class UserState(ABC):
 class LocalState(UserState):
     """A process's own cache: the least recently used users leave it. Every read looks whether the journal has gone on."""
 
-    def __init__(self, journal: Journal, most: int = MOST, held: int = HELD, lag: float = 0.0) -> None:
+    def __init__(self, journal: Journal, most: int = MOST, held: int = HELD, lag: float = 0.0, looks: Looks | None = None) -> None:
         """`held`: events in memory, of all users. `lag`: seconds for which what other processes wrote may go unseen, to spare the journal."""
-        super().__init__(journal, most)
+        super().__init__(journal, most, looks)
         self.held, self.lag = held, lag
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._weight = 0
@@ -121,7 +139,9 @@ class LocalState(UserState):
             pulse = self._look()
             with self._lock:
                 entry = self._entries.get(key)
-            if entry is None or entry.seen < pulse.last:
+            fine = entry is not None and entry.seen >= pulse.last
+            self.looks.saw(entry, fine)
+            if entry is None or not fine:
                 entry = self.loaded(user, session, entry, pulse.last)
             self._keep(key, entry, pulse.forgotten)
             return Known(entry.after(after))

@@ -1,0 +1,62 @@
+"""What the store is made of, and its items."""
+
+from typing import Any
+
+import msgspec
+
+from banyan.serving.messages.words import Answer
+
+
+class ItemOut(msgspec.Struct, kw_only=True):
+    """An item with its features."""
+
+    item: str
+    features: dict[str, Any]
+
+
+class ItemAnswer(Answer, kw_only=True):
+    """One item."""
+
+    item: str
+    features: dict[str, Any]
+    popularity: dict[str, float] = {}  # behaviour -> how many in the log
+
+
+class BrowseAnswer(Answer, kw_only=True):
+    """A page of items. `next` is the cursor of the page after it."""
+
+    items: list[ItemOut]
+    total: int
+    next: str | None = None
+    facets: dict[str, dict[str, int]] = {}
+
+
+class FeatureOut(msgspec.Struct, kw_only=True):
+    """A feature of an entity: its kind, and the commonest values of a category."""
+
+    kind: str
+    values: list[str] = []
+    least: float | None = None
+    most: float | None = None
+
+
+class TaskOut(msgspec.Struct, kw_only=True):
+    """A task of the bundle."""
+
+    kind: str
+    samples: str
+    columns: list[str]
+    metrics: dict[str, Any] = {}
+
+
+class StoreAnswer(Answer, kw_only=True):
+    """What the store is made of."""
+
+    store: str
+    entities: dict[str, dict[str, FeatureOut]]
+    rows: dict[str, int]
+    behaviours: list[str]
+    scenarios: list[str]
+    tasks: dict[str, TaskOut]
+    tables: dict[str, dict[str, str]]  # samples table -> column -> what it holds
+    clock: str  # time, order or none
