@@ -27,7 +27,7 @@ from banyan.serving.messages import EventIn
 
 A = TypeVar("A", bound=m.Answer)
 AGAIN = (429, 502, 503, 504)  # statuses after which the same request may be sent again
-BATCH = 1000  # events of one request
+BATCH = 1000  # events, or items, of one request
 
 
 class ServiceError(BanyanError):
@@ -58,6 +58,12 @@ class _Words:
         """Many events, a batch at a time."""
         for at in range(0, len(events), BATCH):
             yield Call("POST", "/v1/events", m.EventsTaken, m.EventsBody(events=list(events[at : at + BATCH])))
+
+    @staticmethod
+    def several(items: Sequence[str]) -> Iterator[Call[m.ItemsFound]]:
+        """Items by their ids, a batch at a time."""
+        for at in range(0, len(items), BATCH):
+            yield Call("POST", "/v1/items", m.ItemsFound, m.ItemsBody(items=list(items[at : at + BATCH])))
 
     @staticmethod
     def ask(name: str, kind: type[m.Asked], answer: type[A], fields: dict[str, Any]) -> Call[A]:
@@ -98,6 +104,10 @@ def _added(taken: Sequence[m.EventsTaken]) -> m.EventsTaken:
         request_id=last.request_id, model=last.model, value=last.value, accepted=sum(t.accepted for t in taken), duplicates=sum(t.duplicates for t in taken),
         last=last.last, forgotten=sum(t.forgotten for t in taken),
     )  # fmt: skip
+
+
+def _found(answers: Sequence[m.ItemsFound]) -> dict[str, dict[str, Any]]:
+    return {each.item: each.features for answer in answers for each in answer.items}
 
 
 class Client:
@@ -175,6 +185,10 @@ class Client:
     def item(self, item: str) -> m.ItemAnswer:
         """One item."""
         return self.call(Call("GET", f"/v1/items/{quote(item, safe='')}", m.ItemAnswer))
+
+    def features(self, items: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The features of several items, without those that are not known."""
+        return _found([self.call(each) for each in _Words.several(items)])
 
     def items(self, **query: Any) -> m.BrowseAnswer:
         """A page of items: `where`, `order`, `count`, `cursor`, `facets`."""
@@ -260,6 +274,10 @@ class AsyncClient:
     async def item(self, item: str) -> m.ItemAnswer:
         """One item."""
         return await self.call(Call("GET", f"/v1/items/{quote(item, safe='')}", m.ItemAnswer))
+
+    async def features(self, items: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The features of several items, without those that are not known."""
+        return _found([await self.call(each) for each in _Words.several(items)])
 
     async def items(self, **query: Any) -> m.BrowseAnswer:
         """A page of items: `where`, `order`, `count`, `cursor`, `facets`."""

@@ -8,9 +8,13 @@ from typing import Any
 import polars as pl
 import pytest
 
+from banyan.bundle import forget
 from banyan.serving.asking import EngineOptions
 from banyan.serving.house import House, settle
+from banyan.serving.registry import Registry
 from banyan.serving.service import Options
+from banyan.serving.state import journal_at
+from banyan.serving.state.erase import Tombstones
 
 
 @pytest.fixture
@@ -162,3 +166,58 @@ def test_a_bundle_that_is_known_already_undoes_no_promotion(visit: Any, bundles:
     settle(visit.house, bundles["old"], said.append)
     assert "0002-" in said[1]
     assert "answers, as was decided" in said[1]
+
+
+def test_who_was_forgotten_is_in_no_bundle_that_is_added_later(visit: Any, bundles: dict[str, Path]) -> None:
+    assert visit("DELETE", "/v1/users/u1").status_code == 200
+    shutil.copytree(bundles["new"], visit.house.state / "incoming" / "new")
+    name = visit("POST", "/v1/models", {"folder": "new"}).json()["versions"][0]["version"]
+    assert "u1" in forget.users(bundles["new"])
+    kept = forget.users(visit.service.registry.version(name).path)
+    assert "u1" not in kept
+    assert "u2" in kept
+    assert visit("POST", f"/v1/models/{name}/promote").json()["active"] == name
+    assert visit("GET", "/v1/users/u1/profile").json()["known"] is False
+    again = visit("POST", "/v1/models", {"folder": "new"}).json()["versions"]
+    assert again[0]["version"] == name, "the same bundle is the version that it is already"
+
+
+def test_who_is_forgotten_while_a_bundle_is_added_is_not_in_it(tmp_path: Path, bundles: dict[str, Path]) -> None:
+    journal = journal_at(tmp_path)
+    tombstones, looked = Tombstones(journal), list[Path]()
+
+    class Meanwhile:
+        def newest(self) -> int:
+            return tombstones.newest()
+
+        def clean(self, bundle: Path, to: Path) -> bool:
+            found = tombstones.clean(bundle, to)
+            if not looked:
+                journal.forget("u2")
+            looked.append(bundle)
+            return found
+
+    version = Registry(tmp_path / "models", journal, gone=Meanwhile()).add(bundles["new"])
+    assert len(looked) == 2
+    assert "u2" not in forget.users(version.path)
+    assert version.edition == 2
+    journal.close()
+
+
+def test_an_id_may_hold_a_slash(visit: Any) -> None:
+    told = {"events": [{"id": "e1", "user": "red/blue", "item": "i1", "behaviour": "buy"}, {"id": "e2", "user": "50%2F", "item": "i2", "behaviour": "buy"}]}
+    assert visit("POST", "/v1/events", told).status_code == 200
+    assert [each["id"] for each in visit("GET", "/v1/users/red%2Fblue/events").json()["events"]] == ["e1"]
+    assert [each["id"] for each in visit("GET", "/v1/users/50%252F/events").json()["events"]] == ["e2"]
+    assert visit("GET", "/v1/users/red%2Fblue/profile").json()["user"] == "red/blue"
+    assert visit("GET", "/v1/items/a%2Fb").json()["error"]["message"] == "There is no item 'a/b'."
+    assert visit("GET", "/v1/users/red/blue/events").json()["error"]["code"] == "not_found"
+    assert visit("GET", "/v1%2Fstore").status_code == 404
+    assert visit("DELETE", "/v1/users/red%2Fblue").json()["user"] == "red/blue"
+
+
+def test_several_items_are_asked_for_at_once(visit: Any) -> None:
+    found = visit("POST", "/v1/items", {"items": ["i3", "nothing", "i1", "i3"]}).json()
+    assert [(each["item"], each["features"]["name"]) for each in found["items"]] == [("i3", "Thing 3"), ("i1", "Thing 1")]
+    assert found["unknown"] == ["nothing"]
+    assert visit("POST", "/v1/items", {"items": ["i1"] * 1001}).status_code == 422

@@ -101,6 +101,11 @@ class Handler(BaseHTTPRequestHandler):
             self.server.events += body["events"]
             self.say(m.EventsTaken(accepted=len(body["events"]), duplicates=0, last=len(self.server.events)))
             return
+        if self.path == "/v1/items":
+            known = [item for item in body["items"] if item in self.server.items]
+            unknown = [item for item in body["items"] if item not in known]
+            self.say(m.ItemsFound(items=[m.ItemOut(item=item, features=self.server.items[item]) for item in known], unknown=unknown))
+            return
         left = set(body.get("filters", {}).get("items_out", []))
         equal = body.get("filters", {}).get("equal", {})
         found = [item for item in self.server.ranked(body.get("query", "")) if item not in left and all(ITEMS[item][k] in v for k, v in equal.items())]

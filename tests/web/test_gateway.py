@@ -58,6 +58,18 @@ def test_items_are_remembered_for_a_while_and_not_for_ever(service, monkeypatch)
     assert kept == 2
 
 
+def test_the_items_of_an_answer_are_asked_for_at_once(service):
+    async def ask(g):
+        await g.features("tea/1")
+        await g.shelf(g.client.recommend(session="s", k=12))
+        return await g.names(["tea/0", "x" * 300, "nobody's"])
+
+    known = asked(service, ask)
+    assert {key: bool(found) for key, found in known.items()} == {"tea/0": True, "x" * 300: False, "nobody's": False}
+    batches = [body["items"] for path, body in service.asked if path == "/v1/items"]
+    assert [len(each) for each in batches] == [1, 11, 1]
+
+
 def test_an_unknown_item_has_no_features(service):
     async def ask(g):
         return await g.names(["nobody's"]), g.remembers("nobody's"), await g.features("tea/0"), g.remembers("tea/0")

@@ -42,9 +42,7 @@ def take(values: Values, rows: Array) -> Values:
     for key, (offsets, ids) in values.bags.items():
         at, _ = spans(offsets[rows], offsets[rows + 1])
         bags[key] = (np.concatenate([[0], np.cumsum(offsets[rows + 1] - offsets[rows])]).astype(np.int64), ids[at])
-    return Values(
-        values.ids[rows], values.numbers[rows], values.known[rows], values.bins[rows], bags, {key: each[rows] for key, each in values.dense.items()}
-    )
+    return Values(values.ids[rows], values.numbers[rows], values.known[rows], values.bins[rows], bags, {key: each[rows] for key, each in values.dense.items()})
 
 
 def joined(first: Values, second: Values) -> Values:

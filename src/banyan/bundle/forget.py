@@ -58,6 +58,16 @@ def without(path: Path, users: Collection[str], to: Path | None = None) -> int:
     return change.known
 
 
+def users(path: Path) -> list[str]:
+    """The ids of the users that a bundle folder names, in its list of users and in its vocabulary. Raises BundleError for a bundle that is not whole."""
+    folder.check(path, NEEDED)
+    with folder.reading(path):
+        plan, file = Plan.from_json(folder.read_json(path / PLAN)), folder.read_json(path / FACTS)["entities"].get(USER)
+        named = dict.fromkeys(pl.read_parquet(path / f"{file}.ids.parquet")["id"].to_list() if file else [])
+    book = plan.books.get(plan.entities[USER].categories.get(ID, "")) if USER in plan.entities else None
+    return [each for each in named | dict.fromkeys(book.values if book else []) if not each.startswith(GONE)]
+
+
 def knows(path: Path, users: Collection[str]) -> bool:
     """Whether a bundle folder holds any of the users. Raises BundleError for a bundle that is not whole."""
     folder.check(path, NEEDED)

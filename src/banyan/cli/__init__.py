@@ -52,6 +52,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
 @app.callback(invoke_without_command=True)
 def main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     """One multi-task model for a whole store."""

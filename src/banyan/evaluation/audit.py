@@ -295,9 +295,7 @@ def _gain(bench: Bench, task: str, ours: Outcome, theirs: Outcome) -> float:
     return relative(bench.signed(task, ours.valid), bench.signed(task, theirs.valid))
 
 
-def _judged(
-    course: Course, together: Arm, best: Arm, heats: list[Heat], affinities: Affinities, share: float, seeds: int, draws: int, seconds: float
-) -> Audit:
+def _judged(course: Course, together: Arm, best: Arm, heats: list[Heat], affinities: Affinities, share: float, seeds: int, draws: int, seconds: float) -> Audit:
     """The last comparison, at full length and on every seed."""
     bench, began = course.bench, time.perf_counter()
     joint = [course.arm(together, seed, share, answers=True, weight=COSTS["together"]) for seed in range(seeds)]

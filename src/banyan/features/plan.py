@@ -124,6 +124,4 @@ class Plan:
 
 def _target(found: Mapping[str, Any]) -> Target:
     anchor = found["anchor"]
-    return Target(
-        tuple(found["names"]), tuple(found["classes"]), tuple(found["prior"]), int(found["side"]), None if anchor is None else Anchor(**anchor)
-    )
+    return Target(tuple(found["names"]), tuple(found["classes"]), tuple(found["prior"]), int(found["side"]), None if anchor is None else Anchor(**anchor))

@@ -21,6 +21,7 @@ from banyan.serving import (
 from banyan.serving.door import App, Door, log, problem
 from banyan.serving.pages import Pages
 from banyan.serving.refusals import Refusal, refused
+from banyan.serving.segments import Segments
 from banyan.serving.service import Service
 
 OWN = ("/v1", "/docs", "/healthz", "/readyz", "/metrics")
@@ -32,7 +33,7 @@ ROUTES = tuple(
 
 def create(service: Service) -> Door:
     """The ASGI application of one worker around its service, which it opens and closes."""
-    own, url = litestar(service), service.options.pages
+    own, url = Segments(litestar(service)), service.options.pages
     return Door(Parted(own, Pages(url)) if url else own, service.metrics)
 
 

@@ -17,6 +17,7 @@ from banyan.retrieval.index import Exact
 from banyan.serving import people, reasons
 from banyan.serving.answering import Answering
 from banyan.serving.asking import Ask, EngineOptions, Happened, Placed, Profile, Ranked, Reason, Worth
+from banyan.serving.company import Company, Lately, nothing_since
 from banyan.serving.diversity import spread
 from banyan.serving.kept import Kept
 from banyan.serving.pasts import Ground, Naming, Past, laid
@@ -53,8 +54,8 @@ class Listed:
 class Engine:
     """A bundle that answers about users as they are now."""
 
-    def __init__(self, bundle: Bundle, recent: Recent = nobody, options: EngineOptions | None = None) -> None:
-        """`recent` gives a user's events that the bundle's own log does not hold, in order of time.
+    def __init__(self, bundle: Bundle, recent: Recent = nobody, options: EngineOptions | None = None, lately: Lately = nothing_since) -> None:
+        """`recent` gives a user's events that the bundle's own log does not hold, in order of time; `lately` the newest of everybody's, each with whose it is.
 
         Raises ConfigError for options that name what the bundle does not know.
         """
@@ -70,6 +71,7 @@ class Engine:
         self.pointwise = tuple(name for name in bundle.served if set(self._table(name).entities) == {USER, ITEM} and not self._table(name).ranking)
         self.users: Kept[tuple[Past, Naming]] = Kept(self.options.users)
         self.index = self._index()
+        self.company = Company(self.ground, lately)
         self._lengths: dict[str, Array] = {}  # of the vectors of each way of being similar
         self.texts = Texts(self.ground, self.shelf)
         self.popular = candidates.popular(self._asked_for())
@@ -168,8 +170,8 @@ class Engine:
         return self._placed(visit, listed, np.zeros(1, np.int64), worth, columns, value, explain=True)[0]
 
     def similar(self, item: str, k: int = 20, by: str = "taste") -> Ranked:
-        """Items like one item, best first. `by`: "taste" (vectors that learned from behaviour), "together" (what goes with it by the bundle's signals;
-        as "taste" where it has none), "words" or "content" (features alone).
+        """Items like one item, best first. `by`: "taste" (vectors that learned from behaviour), "together" (what goes with it by the bundle's signals,
+        else what is met with it in one visit, which may be fewer than k; as "taste" where nothing is), "words" or "content" (features alone).
 
         Raises DataError for an item that the bundle does not know, ConfigError for another word.
         """
@@ -186,8 +188,11 @@ class Engine:
 
     def _near(self, row: int, by: str) -> Array:
         """(rows,) how near each item is to one."""
-        if by == "together" and (found := together(self.ground.stock, row)) is not None:
-            return found
+        if by == "together":
+            found = together(self.ground.stock, row)
+            found = self.company.near(row) if found is None else found
+            if found is not None:
+                return np.where(found > 0, found, -np.inf)
         vectors = self._vectors(by)
         if by not in self._lengths:
             self._lengths[by] = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)

@@ -24,6 +24,7 @@ EXAMPLES: dict[type[msgspec.Struct], dict[str, Any]] = {
     messages.SearchBody: {"user": "u-17", "query": "red running shoes", "k": 10},
     messages.RankBody: {"user": "u-17", "items": ["i-4", "i-8", "i-15"], "k": 3, "explain": True},
     messages.SimilarBody: {"item": "i-4", "k": 5, "by": "together"},
+    messages.ItemsBody: {"items": ["i-4", "i-8"]},
     messages.PredictBody: {"table": "viewed", "rows": [{"user_id": "u-17", "item_id": "i-4", "page": "home"}], "tasks": ["bought"]},
     messages.ForecastBody: {"table": "weekly", "rows": [{"category": "shoes"}]},
     messages.OffersBody: {"table": "campaigns", "rows": [{"user_id": "u-17", "discount": 0.1}, {"user_id": "u-18", "discount": 0.1}], "k": 1},

@@ -6,7 +6,7 @@ The only place that names them all.
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,11 +27,13 @@ from banyan.serving.registry import Registry
 from banyan.serving.service import ASKING, MODELS, Options, Service
 from banyan.serving.shadow import Shadow
 from banyan.serving.state import Event, Journal, Note, UserState, journal_at, user_state_at
+from banyan.serving.state.erase import Tombstones
 from banyan.serving.state.journal import URL as DATABASE
 from banyan.serving.state.users import URL as STATE
 from banyan.serving.trial import Replay
 
 TRIED = 100  # recorded requests on which a version is tried
+LATELY = 200_000  # newest events of everybody that are counted for what goes together
 HOUSE = "BANYAN_HOUSE"  # what the first process tells its workers, as JSON
 
 
@@ -67,7 +69,7 @@ class House:
 
     def registry(self, journal: Journal, users: UserState) -> Registry:
         """The versions, with the trial that each passes before it may answer."""
-        return Registry(self.state / MODELS, journal, Replay(self.opening(users), partial(tried, journal)))
+        return Registry(self.state / MODELS, journal, Replay(self.opening(users), partial(tried, journal)), Tombstones(journal))
 
     def service(self) -> Service:
         """A worker's service; `Service.open` starts it."""
@@ -109,7 +111,7 @@ class Opening:
         """The engine. Raises BundleError."""
         bundle = Bundle.load(path, device=self.device)
         through = int(bundle.facts.get("through", 0))
-        return Engine(bundle, recent=partial(self.recent, through), options=self.options)
+        return Engine(bundle, partial(self.recent, through), self.options, partial(self.lately, through))
 
     def recent(self, after: int, who: str) -> Sequence[Event]:
         """What a user did since the bundle was trained, and what happened in the session before it was known whose it is."""
@@ -117,6 +119,12 @@ class Opening:
         if who == session and not user:
             return self.users.recent("", after, session)
         return self.users.recent(who, after, session if who == user else "")
+
+    def lately(self, after: int) -> Iterator[tuple[str, Event]]:
+        """(who, event) of the newest events of everybody since the bundle was trained."""
+        journal = self.users.journal
+        for _, event in journal.since(max(after, journal.last() - LATELY)):
+            yield event.user or f"session {event.session}", event
 
 
 def tried(journal: Journal) -> list[Ask]:

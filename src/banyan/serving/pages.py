@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 import websockets
@@ -39,11 +39,7 @@ class Pages:
     async def _http(self, scope: Any, receive: Receive, send: Send) -> None:
         headers = [(name, value) for name, value in scope["headers"] if name not in HOP | OURS]
         headers += [(b"host", _host(scope)), (b"x-forwarded-proto", scope["scheme"].encode())]
-        target = (
-            self.url
-            + (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0].decode("latin-1")
-            + ("?" + scope["query_string"].decode("latin-1") if scope["query_string"] else "")
-        )
+        target = self.url + _target(scope)
         body = b"".join([part async for part in _body(receive)])
         if len(body) > BODY:
             await _said(send, 413, b"too large")
@@ -66,11 +62,10 @@ class Pages:
     async def _socket(self, scope: Any, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         place = urlsplit(self.url)
-        query = "?" + scope["query_string"].decode("latin-1") if scope["query_string"] else ""
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"] if name in (b"cookie", b"origin", b"user-agent")]
         try:
             there = await websockets.connect(
-                f"ws://{place.netloc}{scope['path']}{query}", additional_headers=headers, max_size=MESSAGE, open_timeout=SECONDS, proxy=None,
+                f"ws://{place.netloc}{_target(scope)}", additional_headers=headers, max_size=MESSAGE, open_timeout=SECONDS, proxy=None,
                 subprotocols=[Subprotocol(each) for each in scope.get("subprotocols", [])] or None, user_agent_header=None,
             )  # fmt: skip
         except (OSError, websockets.WebSocketException):
@@ -121,6 +116,12 @@ async def _back(send: Send, there: Any) -> None:
     except websockets.ConnectionClosed:
         pass
     await send({"type": "websocket.close", "code": 1000, "reason": ""})
+
+
+def _target(scope: Any) -> str:
+    """Path and query as they were sent."""
+    path = (scope.get("raw_path") or quote(scope["path"]).encode()).partition(b"?")[0].decode("latin-1")
+    return path + ("?" + scope["query_string"].decode("latin-1") if scope["query_string"] else "")
 
 
 def _host(scope: Any) -> bytes:

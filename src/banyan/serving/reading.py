@@ -13,6 +13,7 @@ from banyan.serving import limits
 from banyan.serving.keys import Key
 from banyan.serving.messages import Answer
 from banyan.serving.refusals import Refusal
+from banyan.serving.segments import meant
 
 Asking = Request[Any, Any, Any]
 S = TypeVar("S", bound=msgspec.Struct)
@@ -117,7 +118,8 @@ def repr_of(message: msgspec.Struct) -> str:
 
 
 def plain(value: str, what: str) -> str:
-    """An id of the path. Raises Refusal (422) for one that is too long or holds signs that are no text."""
+    """An id of the path, which may hold a slash. Raises Refusal (422) for one that is too long or holds signs that are no text."""
+    value = meant(value)
     if not 0 < len(value) <= ID_LETTERS or not value.isprintable():
         raise Refusal(422, f"The {what} in the path has 1 to {ID_LETTERS} printable signs.", details={"at": what})
     return value

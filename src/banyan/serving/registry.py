@@ -95,6 +95,15 @@ class Trial(Protocol):
     def __call__(self, candidate: Version, serving: Version | None, value: Any) -> Checked: ...  # noqa: D102
 
 
+@runtime_checkable
+class Gone(Protocol):
+    """Who was forgotten, and must be in no bundle that is added later."""
+
+    def newest(self) -> int: ...  # noqa: D102
+
+    def clean(self, bundle: Path, to: Path) -> bool: ...  # noqa: D102
+
+
 def _untried(candidate: Version, serving: Version | None, value: Any) -> Checked:
     return Checked(())
 
@@ -103,17 +112,19 @@ class Registry:
     """The versions in `folder`, and the setting that says which of them answers.
 
     A version is a folder that appears when it is whole: its page (`version.json`) and the bundle. Any number of processes may share the folder.
-    `trial` loads a version and replays requests on it before it may answer; without one only hashes are checked.
+    `trial` loads a version and replays requests on it before it may answer; without one only hashes are checked. `gone` knows who was forgotten: they are
+    taken out of a bundle that was trained before; without it bundles are kept as they come.
     """
 
-    def __init__(self, folder: Path, settings: Settings, trial: Trial = _untried) -> None:
-        self.folder, self.settings, self.trial = folder, settings, trial
+    def __init__(self, folder: Path, settings: Settings, trial: Trial = _untried, gone: Gone | None = None) -> None:
+        self.folder, self.settings, self.trial, self.gone = folder, settings, trial, gone
         (folder / VERSIONS).mkdir(parents=True, exist_ok=True)
 
     def add(self, bundle: Path, note: str = "") -> Version:
         """Copy a bundle into the registry, every file checked by its hash. The same bundle again is the version that it is already.
 
-        Raises BundleError that names the file where it is not whole; then, and where the disk is full, the registry is as it was.
+        Users who were forgotten since it was trained are not in the copy. Raises BundleError that names the file where it is not whole; then, and where the
+        disk is full, the registry is as it was.
         """
         with locked(self.folder / LOCK):
             manifest = check(bundle, ())
@@ -122,7 +133,11 @@ class Registry:
                 if each.digest == manifest["digest"]:
                     return each
             number = 1 + max((int(each.name.split("-")[0]) for each in kept), default=0)
-            return self._copied(bundle, f"{max(number, self._last_number() + 1):04d}-{manifest['digest'][:12]}", manifest, note)
+            before = self.gone.newest() if self.gone is not None else 0
+            version = self._copied(bundle, f"{max(number, self._last_number() + 1):04d}-{manifest['digest'][:12]}", manifest, note)
+            if self.gone is not None and self.gone.newest() != before:  # forgotten meanwhile, by somebody who did not see this version yet
+                version = self._replaced(version, self.gone.clean)
+            return version
 
     def _copied(self, bundle: Path, name: str, manifest: dict[str, Any], note: str) -> Version:
         aside = self._clear_aside()
@@ -133,6 +148,9 @@ class Registry:
                 shutil.copyfile(bundle / file, target / file)
                 sync(target / file)
             _whole(target, bundle)
+            if self.gone is not None and self.gone.clean(target, aside / "clean"):
+                shutil.rmtree(target)
+                (aside / "clean").rename(target)
             version = Version(name, time.time_ns() // 1000, str(bundle.resolve()), manifest["digest"], note, 1, self._home(name) / "bundle-1")
             _write(aside / PAGE, version)
             sync(target)
@@ -271,15 +289,18 @@ class Registry:
         Raises BundleError where what was written is not whole; then the old one stays.
         """
         with locked(self.folder / LOCK):
-            version = self.version(name)
-            fresh = self._home(name) / f"bundle-{version.edition + 1}"
-            shutil.rmtree(fresh, ignore_errors=True)
-            make(version.path, fresh)
-            _whole(fresh, fresh)
-            found = replace(version, edition=version.edition + 1, path=fresh)
-            _write(self._home(name) / PAGE, found)
-            shutil.rmtree(version.path)
-            return found
+            return self._replaced(self.version(name), make)
+
+    def _replaced(self, version: Version, make: Callable[[Path, Path], Any]) -> Version:
+        fresh = self._home(version.name) / f"bundle-{version.edition + 1}"
+        shutil.rmtree(fresh, ignore_errors=True)
+        if make(version.path, fresh) is False:
+            return version
+        _whole(fresh, fresh)
+        found = replace(version, edition=version.edition + 1, path=fresh)
+        _write(self._home(version.name) / PAGE, found)
+        shutil.rmtree(version.path)
+        return found
 
     def remove(self, name: str) -> None:
         """Delete a version. Raises ConfigError for one that is in use, or to which one would roll back."""

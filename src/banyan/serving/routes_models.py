@@ -69,7 +69,8 @@ async def roll_back(request: Asking) -> ModelsAnswer:
 async def check(request: Asking, version: FromPath[str]) -> messages.CheckAnswer:
     """Replays recorded requests on it, and changes nothing."""
     service: Service = request.app.state.service
-    found = await service.long(lambda: service.registry.check(known(service, version)))
+    version = known(service, version)
+    found = await service.long(lambda: service.registry.check(version))
     figures = {"milliseconds": float(found.milliseconds), "requests": float(found.asked)}
     answer = messages.CheckAnswer(version=version, passed=found.fine, findings=list(found.reasons), figures=figures)
     return answered(request, answer, *service.versions())

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from litestar import Router, get
+from litestar import Router, get, post
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from banyan.bundle import Bundle
 from banyan.serving.catalogue import ORDERS, Catalogue
-from banyan.serving.messages import BrowseAnswer, FeatureOut, ItemAnswer, ItemOut, StoreAnswer, TaskOut
-from banyan.serving.reading import Asking, Role, answered, plain
+from banyan.serving.messages import BrowseAnswer, FeatureOut, ItemAnswer, ItemOut, ItemsBody, ItemsFound, StoreAnswer, TaskOut
+from banyan.serving.reading import SMALL, Asking, Role, answered, plain, read
 from banyan.serving.refusals import Refusal
 from banyan.serving.service import Service
 
@@ -40,6 +40,27 @@ async def one(request: Asking, item: FromPath[str]) -> ItemAnswer:
     if features is None:
         raise Refusal(404, f"There is no item {item!r}.", details={"item": item})
     return answered(request, ItemAnswer(item=item, features=features, popularity={"events": float(events)}), made.version, made.value_version)
+
+
+@post(
+    "/items",
+    summary="Several items",
+    guards=[Role("answers")],
+    request_max_body_size=4 * SMALL,
+    status_code=200,
+    opt={"body": ItemsBody, "answer": ItemsFound},
+)
+async def several(request: Asking) -> ItemsFound:
+    """The features of up to 1,000 items, in the order asked; those that are not known are named."""
+    body = await read(request, ItemsBody)
+    service: Service = request.app.state.service
+    wanted = list(dict.fromkeys(body.items))
+    features, made = await service.look(lambda bundle, catalogue: catalogue.items(wanted))
+    answer = ItemsFound(
+        items=[ItemOut(item=item, features=each) for item, each in zip(wanted, features, strict=True) if each is not None],
+        unknown=[item for item, each in zip(wanted, features, strict=True) if each is None],
+    )
+    return answered(request, answer, made.version, made.value_version)
 
 
 @get("/items", summary="Browse the items", guards=[Role("answers")], opt={"answer": BrowseAnswer, "query": _QUERY, "refuses": (422,)})
@@ -114,4 +135,4 @@ def described(bundle: Bundle, catalogue: Catalogue) -> StoreAnswer:
     )
 
 
-ROUTES = Router("/v1", route_handlers=[store, one, browse], tags=["store"])
+ROUTES = Router("/v1", route_handlers=[store, one, several, browse], tags=["store"])

@@ -40,8 +40,11 @@ def _opened(store: Store, merged: bool) -> Shop:
     tables, log, scenarios, cut = read_samples(store, entities, log, notes, merged)
     for name, task in store.tasks.items():
         task_labels(name, task, tables[task.samples])
-    notes += [f"entities.{name}: several rows an id; the history of a row, and its counts by category, compare the states that held at each time."
-              for name, e in store.entities.items() if e.valid_from and name == "item" and log is not None]
+    notes += [
+        f"entities.{name}: several rows an id; the history of a row, and its counts by category, compare the states that held at each time."
+        for name, e in store.entities.items()
+        if e.valid_from and name == "item" and log is not None
+    ]
     return Shop(store, entities, log, tables, scenarios, cut, hidden, notes)
 
 

@@ -16,12 +16,12 @@ from banyan.client import AsyncClient, ServiceError
 from banyan.errors import BanyanError
 from banyan.serving.messages import BrowseAnswer, EventIn, ItemsAnswer, Reason, StoreAnswer
 from banyan.web.looks import Deeds, Feature, Looks
+from banyan.web.visitor import LETTERS
 
 log = logging.getLogger("banyan.web")
 KEPT = 20_000  # items whose features are remembered
 FRESH = 300.0  # seconds that they, and the store's description, are believed
-AT_ONCE = 16  # questions about single items at a time
-NOT_FOUND = 404
+AT_ONCE = 16  # questions about items at a time
 
 T = TypeVar("T")
 
@@ -81,20 +81,20 @@ class Gateway:
         return self._store[1]
 
     async def features(self, item: str) -> Mapping[str, Any] | None:
-        """An item's features; None for one that the store does not know."""
-        if item in self._items and self._clock() - self._items[item][0] < FRESH:
-            self._items.move_to_end(item)
-            return self._items[item][1]
-        found: Mapping[str, Any] | None
-        try:
-            async with self._turn:
-                found = (await self.client.item(item)).features
-        except ServiceError as error:
-            if error.status != NOT_FOUND:
-                raise
-            found = None
-        self._remember(item, found)
-        return found
+        """An item's features; None for one that the store does not know. Raises what the client does."""
+        if not self._fresh(item):
+            await self._ask([item])
+        self._items.move_to_end(item)
+        return self._items[item][1]
+
+    async def _ask(self, items: Sequence[str]) -> None:
+        async with self._turn:
+            found = await self.client.features(items)
+        for item in items:
+            self._remember(item, found.get(item))
+
+    def _fresh(self, item: str) -> bool:
+        return item in self._items and self._clock() - self._items[item][0] < FRESH
 
     def remembers(self, item: str) -> bool:
         """Whether the store was found to have this item, or could not be asked."""
@@ -107,10 +107,11 @@ class Gateway:
             self._items.popitem(last=False)
 
     async def names(self, items: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-        """The features of several items; nothing of those that are not known or could not be asked for."""
+        """The features of several items, asked for at once; nothing of those that are not known or could not be asked for."""
         distinct = list(dict.fromkeys(items))
-        found = await asyncio.gather(*(quietly(self.features(each)) for each in distinct))
-        return {item: features or {} for item, features in zip(distinct, found, strict=True)}
+        if missing := [each for each in distinct if 0 < len(each) <= LETTERS and not self._fresh(each)]:
+            await quietly(self._ask(missing))
+        return {item: (self._items[item][1] if self._fresh(item) else None) or {} for item in distinct}
 
     async def shelf(self, asked: Awaitable[ItemsAnswer]) -> Shelf:
         """An answer of the service with its items' features."""

@@ -44,6 +44,8 @@ from banyan.serving.messages.store import BrowseAnswer as BrowseAnswer
 from banyan.serving.messages.store import FeatureOut as FeatureOut
 from banyan.serving.messages.store import ItemAnswer as ItemAnswer
 from banyan.serving.messages.store import ItemOut as ItemOut
+from banyan.serving.messages.store import ItemsBody as ItemsBody
+from banyan.serving.messages.store import ItemsFound as ItemsFound
 from banyan.serving.messages.store import StoreAnswer as StoreAnswer
 from banyan.serving.messages.store import TaskOut as TaskOut
 from banyan.serving.messages.tables import Ahead as Ahead

@@ -1,10 +1,11 @@
 """What the store is made of, and its items."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
-from banyan.serving.messages.words import Answer
+from banyan.serving.messages.words import Answer, Asked, Id
 
 
 class ItemOut(msgspec.Struct, kw_only=True):
@@ -12,6 +13,19 @@ class ItemOut(msgspec.Struct, kw_only=True):
 
     item: str
     features: dict[str, Any]
+
+
+class ItemsBody(Asked, kw_only=True):
+    """Items whose features are asked for."""
+
+    items: Annotated[list[Id], Meta(min_length=1, max_length=1000)]
+
+
+class ItemsFound(Answer, kw_only=True):
+    """The items that are known, in the order asked, each once; and those that are not."""
+
+    items: list[ItemOut]
+    unknown: list[str] = []
 
 
 class ItemAnswer(Answer, kw_only=True):

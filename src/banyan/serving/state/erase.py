@@ -11,6 +11,27 @@ from banyan.serving.state.events import check_word
 from banyan.serving.state.journal import Journal
 from banyan.serving.state.users import UserState
 
+AT_ONCE = 100_000  # users looked up at a time among the forgotten
+
+
+@dataclass(frozen=True)
+class Tombstones:
+    """Keeps who was forgotten out of bundles that were trained before."""
+
+    journal: Journal
+
+    def newest(self) -> int:
+        """The number of the newest tombstone; another one later says that somebody was forgotten meanwhile."""
+        return self.journal.pulse().forgotten
+
+    def clean(self, bundle: Path, to: Path) -> bool:
+        """Write the bundle without those of its users who were forgotten into `to`; False, and nothing written, where it names none of them."""
+        if not self.newest():
+            return False
+        named = forget.users(bundle)
+        gone = set[str]().union(*(self.journal.forgotten_among(named[at : at + AT_ONCE]) for at in range(0, len(named), AT_ONCE)))
+        return bool(gone) and forget.without(bundle, gone, to) > 0
+
 
 @dataclass(frozen=True)
 class Erased:

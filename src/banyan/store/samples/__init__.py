@@ -69,9 +69,7 @@ def _grow(log: EventLog, users: EntityFrame) -> None:
     log.start = np.append(log.start, np.full(len(users) + 1 - len(log.start), log.start[-1], np.int64))
 
 
-def _without_held(
-    store: Store, log: EventLog, raws: dict[str, Raw], parts: dict[str, Array], entities: dict[str, EntityFrame], notes: list[str]
-) -> EventLog:
+def _without_held(store: Store, log: EventLog, raws: dict[str, Raw], parts: dict[str, Array], entities: dict[str, EntityFrame], notes: list[str]) -> EventLog:
     held = np.zeros(len(log.item), bool)
     for name, raw in raws.items():
         rule = how(store, name)
@@ -88,14 +86,10 @@ def _without_held(
             raw.exclude = np.where(raw.exclude >= 0, place[raw.exclude], -1)
     start = np.concatenate([[0], np.cumsum(~held)])[log.start].astype(np.int64)
     keep = ~held
-    return EventLog(
-        start, log.item[keep], log.behaviour[keep], log.time[keep], log.scenario[keep], log.value[keep], log.behaviours, log.scenarios, log.clock
-    )
+    return EventLog(start, log.item[keep], log.behaviour[keep], log.time[keep], log.scenario[keep], log.value[keep], log.behaviours, log.scenarios, log.clock)
 
 
-def _table(
-    name: str, raw: Raw, part: Array, dropped: dict[str, int], log: EventLog | None, entities: dict[str, EntityFrame], where: Cut | None
-) -> SampleTable:
+def _table(name: str, raw: Raw, part: Array, dropped: dict[str, int], log: EventLog | None, entities: dict[str, EntityFrame], where: Cut | None) -> SampleTable:
     scenario, weight, rate, exclude = (each for each in (raw.scenario, raw.weight, raw.rate, raw.exclude) if each is not None)
     end = _end(raw, part, log, entities, where)
     features: dict[str, object] = dict(raw.features)

@@ -44,8 +44,6 @@ def _word(value: str) -> str:
     return value
 
 
-
-
 class Strict(BaseModel):
     """A section of the page that takes no key but its own."""
 

@@ -274,4 +274,3 @@ def demand(draw: Draw) -> Table:
     }
     frame = pl.DataFrame(columns).with_row_index("row")
     return Table(frame, draw.calendar.part(time[keep]), time[keep], rates=rate[keep])
-

@@ -206,4 +206,3 @@ def write(folder: Path, frames: dict[str, pl.DataFrame], truth: Truth, null: boo
     path = folder / "store.yaml"
     path.write_text(yaml.safe_dump(page(null), sort_keys=False, allow_unicode=True), encoding="utf-8")
     return path
-
