@@ -1,7 +1,8 @@
-"""A shop with every kind of feature, in memory and on disk: what tests of features and of the network read."""
+"""A shop with every kind of feature, in memory and on disk, and a whole service over a bundle of it: what tests of many folders read."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +183,60 @@ def tables() -> Callable[..., dict[str, pl.DataFrame]]:
 def shop(opened: Opened) -> Shop:
     """The shop of every kind."""
     return opened()
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory, shop: Shop) -> dict[str, Path]:
+    """Two bundles of networks that were never trained."""
+    import torch
+
+    from banyan.bundle import save
+    from banyan.features.build import build
+    from banyan.model import Network
+
+    folder, found = tmp_path_factory.mktemp("bundles"), {}
+    for seed, name in enumerate(("old", "new")):
+        torch.manual_seed(seed)
+        data = build(shop)
+        network = Network(data.plan, shop.store.model, shop.store.tasks)
+        found[name] = save(folder / name, network, data, shop.store, {"metrics": {}, "notes": []})
+    return found
+
+
+class Visit:
+    """A client with an admin's key, in front of a whole service in this process."""
+
+    def __init__(self, client: Any, key: str, house: Any, service: Any) -> None:
+        self.client, self.house, self.service = client, house, service
+        self.head = {"Authorization": f"Bearer {key}"}
+
+    def __call__(self, method: str, path: str, body: Any = None) -> Any:
+        return self.client.request(method, path, json=body, headers=self.head)
+
+
+@pytest.fixture(scope="session")
+def visiting() -> Callable[[Any], Any]:
+    """Opens the service of a house whose state holds a version that answers."""
+    from litestar.testing import TestClient
+
+    from banyan.serving.api import create
+
+    @contextmanager
+    def opened(house: Any) -> Iterator[Visit]:
+        _, key = house.keys().add("admin", ["admin"])
+        service = house.service()
+        with TestClient(create(service), raise_server_exceptions=False) as client:  # type: ignore[arg-type]
+            yield Visit(client, key, house, service)
+
+    return opened
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory, bundles: dict[str, Path], visiting: Callable[[Any], Any]) -> Iterator[Visit]:
+    """One whole service with a real bundle for all tests of a file, which leave it as they found it, but for events."""
+    from banyan.serving.house import House, settle
+
+    house = House(tmp_path_factory.mktemp("standing"))
+    settle(house, bundles["old"], lambda line: None)
+    with visiting(house) as found:
+        yield found

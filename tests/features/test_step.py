@@ -120,9 +120,7 @@ def test_pairs_are_those_by_hand(shop: Shop, data: Data) -> None:
 
 
 @pytest.mark.parametrize("clock", ["time", "order", "none"])
-def test_the_side_of_many_items_is_the_pair_of_each(
-    clock: str, opened: Callable[..., Shop], described: Callable[[], dict[str, Any]], tables: Tables
-) -> None:
+def test_the_side_of_many_items_is_the_pair_of_each(clock: str, opened: Callable[..., Shop], described: Callable[[], dict[str, Any]], tables: Tables) -> None:
     page = described()
     page["samples"] = {"next": page["samples"]["next"]}
     page["tasks"] = {"next": page["tasks"]["next"]}
@@ -317,9 +315,7 @@ def peak(feeder: Feeder, picks: dict[str, Array]) -> int:
     return found
 
 
-def test_work_does_not_grow_with_the_number_of_ids(
-    shop: Shop, opened: Callable[..., Shop], described: Callable[[], dict[str, Any]], tables: Tables
-) -> None:
+def test_work_does_not_grow_with_the_number_of_ids(shop: Shop, opened: Callable[..., Shop], described: Callable[[], dict[str, Any]], tables: Tables) -> None:
     page = described()
     page["entities"]["item"]["features"]["title"]["buckets"] = 3_000_000
     frames = tables()

@@ -1,26 +1,19 @@
-"""A service with a real journal, real keys and limits, and an engine of a few lines that answers what a test tells it to; and one with real bundles."""
+"""A service with a real journal, real keys and limits, and an engine of a few lines that answers what a test tells it to."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 from litestar.testing import TestClient
 
 from banyan.bundle import folder as files
-from banyan.bundle import save
 from banyan.errors import ConfigError
-from banyan.features.build import build
-from banyan.model import Network
 from banyan.serving.api import create
 from banyan.serving.asking import Ask, Placed, Profile, Ranked
-from banyan.serving.house import House as RealHouse
-from banyan.serving.house import settle
 from banyan.serving.keys import Keys
 from banyan.serving.limits import Shared
 from banyan.serving.live import Live
@@ -28,7 +21,6 @@ from banyan.serving.metrics import Metrics
 from banyan.serving.registry import Registry
 from banyan.serving.service import Options, Service
 from banyan.serving.state import journal_at, user_state_at
-from banyan.store.shop import Shop
 
 ITEMS = tuple(f"i{n}" for n in range(30))
 
@@ -135,50 +127,3 @@ def make(tmp_path: Path) -> Iterator[Callable[..., House]]:
 @pytest.fixture
 def house(make: Callable[..., House]) -> House:
     return make()
-
-
-def saved(folder: Path, shop: Shop, seed: int) -> Path:
-    """A bundle of a network that was never trained."""
-    torch.manual_seed(seed)
-    data = build(shop)
-    return save(folder, Network(data.plan, shop.store.model, shop.store.tasks), data, shop.store, {"metrics": {}, "notes": []})
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory, shop: Shop) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("bundles")
-    return {name: saved(folder / name, shop, seed) for seed, name in enumerate(("old", "new"))}
-
-
-class Visit:
-    """A client with an admin's key, in front of a service with a real bundle."""
-
-    def __init__(self, client: Any, key: str, house: RealHouse, service: Service) -> None:
-        self.client, self.house, self.service = client, house, service
-        self.head = {"Authorization": f"Bearer {key}"}
-
-    def __call__(self, method: str, path: str, body: Any = None) -> Any:
-        return self.client.request(method, path, json=body, headers=self.head)
-
-
-@pytest.fixture(scope="session")
-def visiting() -> Any:
-    """Opens the service of a house whose state holds a version that answers."""
-
-    @contextmanager
-    def opened(house: RealHouse) -> Iterator[Visit]:
-        _, key = house.keys().add("admin", ["admin"])
-        service = house.service()
-        with TestClient(create(service), raise_server_exceptions=False) as client:  # type: ignore[arg-type]
-            yield Visit(client, key, house, service)
-
-    return opened
-
-
-@pytest.fixture(scope="module")
-def standing(tmp_path_factory: pytest.TempPathFactory, bundles: dict[str, Path], visiting: Any) -> Iterator[Visit]:
-    """One service for all tests of a file, which leave it as they found it, but for events."""
-    house = RealHouse(tmp_path_factory.mktemp("standing"))
-    settle(house, bundles["old"], lambda line: None)
-    with visiting(house) as found:
-        yield found

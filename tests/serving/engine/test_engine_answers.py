@@ -186,7 +186,7 @@ def test_reasons_say_what_moved_a_score(live) -> None:
 def test_similar_items_are_others_and_the_nearest_first(live, by: str) -> None:
     found = live.engine.similar("i3", 5, by)
     assert "i3" not in ids(found)
-    assert len(found.items) == 5 or by == "together" and found.items  # only what was met with it
+    assert len(found.items) == 5 or (by == "together" and found.items)  # only what was met with it
     scores = [each.score for each in found.items]
     assert scores == sorted(scores, reverse=True)
 
