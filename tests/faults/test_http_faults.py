@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +26,6 @@ def items(visit: Any) -> list[str]:
     return [each["item"] for each in answer.json()["items"]]
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system of two megabytes."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    try:
-        made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip("there is no mount here")
-    if made.returncode:
-        pytest.skip(f"no file system can be mounted here: {made.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def test_a_full_disk_refuses_events_and_answers_go_on(
     small: Path, tmp_path: Path, bundles: dict[str, Path], visiting: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,7 +40,6 @@ def test_a_full_disk_refuses_events_and_answers_go_on(
         assert (answer.status_code, answer.json()["error"]["code"], answer.headers["retry-after"]) == (503, "unavailable", "2")
         assert first not in items(visit), "answers go on, and know what was acknowledged"
         assert visit("GET", "/healthz").status_code == 200
-        assert visit("PUT", "/v1/value", {"expression": "item.price"}).status_code == 503
         subprocess.run(["mount", "-o", "remount,size=12m", str(small)], check=True)
         assert told(visit, f"b{sent}", 500, user="u2").json()["accepted"] == 500, "none of the refused batch was written"
         assert visit("GET", "/v1/freshness").json()["last_event"] == 1 + 500 * (sent + 1)
