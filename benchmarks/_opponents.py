@@ -94,7 +94,7 @@ class Opponents:
 
     def _alone(self, task: str, seed: int, point: Point, seconds: float) -> transfer.Alone:
         store = Space({}).of(self.bench.store, point)
-        training = store.training.model_copy(update={"seconds": seconds})
+        training = store.training.model_copy(update={"seconds": seconds, "clock": "cpu"})
         validate = self.bench.validated([task])
         return transfer.alone(store, self.bench.feeder, task, self.bench.budget, self.questions, TEST, seed=seed, training=training, validate=validate)
 

@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.balancing", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3, help="on the world")
     parser.add_argument("--seeds-real", type=int, default=5, help="on each real store")
-    parser.add_argument("--seconds", type=float, default=20.0, help="most wall time of a run on the world")
+    parser.add_argument("--seconds", type=float, default=20.0, help="most CPU time of a run on the world")
     parser.add_argument("--best", type=int, default=6, help="balancers that go on to the real stores")
     parser.add_argument("--trials", type=int, default=8, help="vectors of fixed weights that are tried")
     parser.add_argument("--balancers", nargs="*", help="only these; an aggregator by its name")
@@ -104,7 +104,7 @@ def _world(options: argparse.Namespace, tell: Say) -> Course:
     if not page.exists():
         tell("drawing the world")
         make(seed=0, **WORLD).write(folder / "store", oracles=False)
-    store = load(page, [*SHORT, f"training.seconds={options.seconds}", *options.set_world])
+    store = load(page, [*SHORT, f"training.seconds={options.seconds}", "training.clock=cpu", *options.set_world])
     return _course("world", _narrowed(store), folder, 1.0, tell)
 
 

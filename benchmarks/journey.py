@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.journey", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=8, help="settings tried for each task alone, 8 at most")
-    parser.add_argument("--seconds", type=float, default=60.0, help="most wall time of a fit of a task alone")
+    parser.add_argument("--seconds", type=float, default=60.0, help="most CPU time of a fit of a task alone")
     parser.add_argument("--households", type=int, default=500, help="as in `banyan demo`")
     parser.add_argument("--store", type=Path, help="another store.yaml")
     parser.add_argument("--set", nargs="*", default=[], metavar="PATH=VALUE", help="keys of store.yaml, such as training.epochs=2")

@@ -43,7 +43,7 @@ from banyan.types import PARTS, TEST, TRAIN, VALID
 
 MOST, DRAWS = 20_000, 100  # rows a task is judged on, and draws of the bootstrap, unless said otherwise
 BUNDLE, REPORT, TABLE, PAGE, SOURCES, JOINT, REFIT = "bundle", "report.html", "table.json", "store.yaml", "sources.json", "joint", "refit"
-FREE: Mapping[str, Any] = {"training": {"seconds", "threads"}, "tasks": {"__all__": {"calibration"}}}  # what may change when a run goes on
+FREE: Mapping[str, Any] = {"training": {"seconds", "clock", "threads"}, "tasks": {"__all__": {"calibration"}}}  # what may change when a run goes on
 
 
 @dataclass

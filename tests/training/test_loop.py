@@ -173,6 +173,13 @@ def test_the_limit_of_seconds_is_one_of_wall_time(toy: Toy) -> None:
     assert 0.3 < record.seconds < 20
 
 
+def test_a_limit_of_cpu_seconds_does_not_count_the_time_that_others_took(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = shop.fit(toy, epochs=1000, steps=1000, seconds=0.2, clock="cpu")
+    monkeypatch.setattr(Fit, "_clock", lambda self: (1e6, 0.1 * self.record.steps))
+    assert fit.run().stopped == "after 0.2 CPU seconds"
+    assert fit.record.steps == 3
+
+
 def test_an_epoch_that_ends_as_time_is_up_is_validated_once(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Fit, "_late", lambda self: self.record.steps == 9)
     record = shop.fit(toy, validate=scored(0.5), seconds=1.0).run()

@@ -31,7 +31,7 @@ from banyan.training.budget import Budget, budget
 from banyan.training.loop import Fit, Probe, Record, Watch
 from banyan.types import TEST, Array
 
-FREE = {"training": {"seconds", "threads"}}  # what may change when a course of trials goes on
+FREE = {"training": {"seconds", "clock", "threads"}}  # what may change when a course of trials goes on
 
 
 @dataclass(frozen=True)

@@ -209,7 +209,7 @@ class Fit:
         return self.record.steps > self.before and (self.record.steps - self.before) % self.budget.steps == 0
 
     def _late(self) -> bool:
-        return self.options.seconds is not None and self._clock()[0] > self.options.seconds
+        return self.options.seconds is not None and self._clock()[self.options.clock == "cpu"] > self.options.seconds
 
     def _whereabouts(self) -> str:
         """How to go on after a stop."""
@@ -360,7 +360,8 @@ class Fit:
             return f"early, no better validation score for {self.options.patience} epochs"
         if self.record.steps >= self.end:
             return f"after {(self.end - self.before) // self.budget.steps} epochs"
-        return f"after {self.options.seconds:g} seconds" if self.options.seconds is not None and self._late() else ""
+        unit = "CPU seconds" if self.options.clock == "cpu" else "seconds"
+        return f"after {self.options.seconds:g} {unit}" if self.options.seconds is not None and self._late() else ""
 
     def _signed(self, task: str, figures: Mapping[str, float]) -> float:
         part = self.network.task(task)
@@ -400,7 +401,7 @@ class Fit:
 
     def _has_more_time(self) -> bool:
         """Whether what ended the run found in the folder, if anything, was a limit of seconds that has been raised since."""
-        more = self.options.seconds is None or self.options.seconds > self.record.seconds
+        more = self.options.seconds is None or self.options.seconds > (self.record.cpu_seconds if self.options.clock == "cpu" else self.record.seconds)
         return more and self.record.steps < self.total and self.record.stale < self.options.patience
 
 

@@ -81,7 +81,7 @@ def identity(
     shapes = {key: [str(t.dtype), *t.shape] for key, t in network.state_dict().items()}
     part, given = parts.spec(balancing)
     same = {
-        "training": options.model_dump(mode="json", exclude={"seconds", "threads"}),
+        "training": options.model_dump(mode="json", exclude={"seconds", "clock", "threads"}),
         "tasks": {task: spec.model_dump(mode="json", exclude={"calibration"}) for task, spec in tasks.items()},
         "balancing": {"part": part, **given},
         "rows": {name: len(each) for name, each in rows.items()},

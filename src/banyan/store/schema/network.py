@@ -76,7 +76,8 @@ class Training(Strict):
     clip: float = Field(default=10.0, gt=0)
     patience: int = Field(default=2, ge=1)  # epochs without a better validation score
     seed: int = 0
-    seconds: float | None = Field(default=None, gt=0)  # most wall time
+    seconds: float | None = Field(default=None, gt=0)  # most time
+    clock: Literal["wall", "cpu"] = "wall"  # what `seconds` count; CPU time is the same beside other work
     bf16: bool | None = None  # None: where the processor has it
     mix: Literal["sqrt", "equal", "rows"] = "sqrt"  # share of a table in a step: rows^0.5, 1 or rows
     passes: float = Field(default=4.0, ge=1)  # most readings of a small table while the largest is read once
