@@ -11,7 +11,7 @@ DEMO   ?=
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-full serve test test-all lint docs bench clean
+.PHONY: help demo demo-full serve test coverage test-all lint docs bench clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -52,11 +52,14 @@ demo-full: $(VENV)/.ready-demo  ## the same with every household and no cap on t
 serve: $(VENV)/.ready-serve  ## train the demo if there is no bundle yet, then serve it on http://127.0.0.1:8000
 	@$(BIN)/banyan demo --serve $(DEMO)
 
-test: $(VENV)/.ready-dev  ## the fast tests, with coverage
+test: $(VENV)/.ready-dev  ## the fast tests
+	@$(ONE_THREAD) $(BIN)/python -m pytest -q -n $(JOBS) -m "not slow"
+
+coverage: $(VENV)/.ready-dev  ## the fast tests, and what they cover; some two times slower
 	@$(ONE_THREAD) $(BIN)/python -m pytest -q -n $(JOBS) -m "not slow" --cov --cov-report=term:skip-covered
 
 test-all: $(VENV)/.ready-dev  ## every test, the slow ones too
-	@$(ONE_THREAD) $(BIN)/python -m pytest -q -n $(JOBS) --cov --cov-report=term:skip-covered
+	@$(ONE_THREAD) $(BIN)/python -m pytest -q -n $(JOBS)
 
 lint: $(VENV)/.ready-dev  ## ruff, mypy in strict mode, the direction of imports
 	@$(BIN)/ruff check .

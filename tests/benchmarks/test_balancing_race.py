@@ -11,6 +11,7 @@ from examples.own_csv_files import STORE, write_files
 SMALL = ["training.epochs=1", "training.steps=3", "training.batch=128", "model.width=4", "model.sharing=bottom"]
 
 
+@pytest.mark.slow
 def test_the_best_of_the_world_meet_tuned_weights_on_a_real_store(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(balancing, "WORLD", {"users": 120, "items": 50})
     shop = tmp_path / "corner"

@@ -9,6 +9,7 @@ from benchmarks._race import Times
 KEYS = {"ratio_cpu", "ratio_cpu_bf16", "ratio_wall", "ratio_bare", "fastest_peer", "contenders", "log_loss_gap", "bf16", "rows", "size"}
 
 
+@pytest.mark.slow
 def test_a_tiny_run_says_its_figures_in_the_last_line_and_writes_an_entry(tmp_path, capsys):
     results = tmp_path / "RESULTS.md"
     throughput.main(["--rows", "2000", "--peers", "", "--small", "--rounds", "3", "--results", str(results)])
