@@ -10,7 +10,7 @@ SECTIONS = {
     "Describe": ["store", "samples", "check", "world", "datasets", "demo"],
     "Learn": ["features", "encoders", "pictures", "signals", "history", "cross", "sharing", "tasks", "delayed", "scarcity", "model", "balancing", "training"],
     "Judge": ["evaluation", "audit", "tune", "calibration", "bundle", "cli", "python", "benchmarks"],
-    "Serve": ["serving", "guide", "engine", "state", "value", "registry", "experiments", "freshness", "deploy"],
+    "Serve": ["serving", "guide", "console", "engine", "state", "value", "registry", "experiments", "freshness", "deploy"],
 }
 
 

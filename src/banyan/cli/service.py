@@ -102,6 +102,7 @@ def _pair(told: str) -> tuple[str, str]:
 def _tell(url: str, keyed: bool, shown: str, pages: bool) -> None:
     if pages:
         say(f"Guide:   {url}/")
+        say(f"Console: {url}/console")
     say(f"API:     {url}/v1, described at {url}/docs")
     if shown:
         say(f"Key:     {shown}")

@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from banyan.serving import (
     routes_answers,
+    routes_console,
     routes_events,
     routes_experiments,
     routes_health,
@@ -27,7 +28,8 @@ from banyan.serving.service import Service
 OWN = ("/v1", "/docs", "/healthz", "/readyz", "/metrics")
 OWN_BELOW = tuple(f"{path}/" for path in OWN)
 ROUTES = tuple(
-    each.ROUTES for each in (routes_events, routes_answers, routes_store, routes_value, routes_models, routes_experiments, routes_watching, routes_health)
+    each.ROUTES
+    for each in (routes_events, routes_answers, routes_store, routes_value, routes_models, routes_experiments, routes_watching, routes_console, routes_health)
 )
 
 

@@ -132,6 +132,21 @@ class Metrics:
                     total[route] = [a + b for a, b in zip(total.get(route, [0.0] * len(bins)), bins, strict=True)]
         return {route: (int(sum(bins[:-1])), quantile(bins, 0.5), quantile(bins, 0.99)) for route, bins in sorted(total.items())}
 
+    def grown(self) -> dict[str, tuple[list[float], float]]:
+        """Route -> (bins of its times with their sum last, requests that failed with 500 or more), over all workers."""
+        found: dict[str, tuple[list[float], float]] = {}
+        for each in self.all():
+            for name, label, bins in _series(each["times"]):
+                if name == "banyan_request_seconds":
+                    known, failed = found.get(route := dict(label)["route"], ([0.0] * len(bins), 0.0))
+                    found[route] = [a + b for a, b in zip(known, bins, strict=True)], failed
+            for name, label, value in _series(each["counts"]):
+                about = dict(label)
+                if name == "banyan_requests_total" and about["status"] >= "500" and about["route"] in found:
+                    known, failed = found[about["route"]]
+                    found[about["route"]] = known, failed + value
+        return found
+
     def total(self, name: str, **labels: str) -> float:
         """A count over all workers, of the series that have these labels."""
         wanted = set(labels.items())

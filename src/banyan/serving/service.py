@@ -31,6 +31,7 @@ from banyan.serving.pool import Pool
 from banyan.serving.registry import Registry
 from banyan.serving.state import Asked, Event, Journal, Receipt, UserState
 from banyan.serving.state.erase import erase
+from banyan.serving.traffic import Traffic
 
 T = TypeVar("T")
 ASKING: ContextVar[tuple[str, str]] = ContextVar("asking", default=("", ""))  # the user and the session of the request that a thread answers
@@ -87,6 +88,7 @@ class Service:
         self.slow = Pool("slow", 1, 8, 900.0)
         self.began = time.time()
         self.trouble = ""  # why the settings could not be followed; empty when they were
+        self.traffic = Traffic(self.metrics)
         self._catalogues: dict[int, tuple[Any, Catalogue]] = {}
         self._cataloguing = threading.Lock()
         self._settings = -1
@@ -229,6 +231,7 @@ class Service:
                 self.trouble = type(error).__name__
                 log.warning("cannot follow the settings", exc_info=True)
             self._write_waiting()
+            self.traffic.beat()
             if time.monotonic() - self._flushed > 1:
                 self._flushed = time.monotonic()
                 self._flush()

@@ -8,6 +8,7 @@ from pathlib import Path
 from banyan.errors import MissingExtraError
 
 LOCAL = "127.0.0.1"
+SLOW = 600.0  # seconds that the console waits: a version is tried, a bundle is copied
 
 
 def main() -> None:
@@ -22,7 +23,10 @@ def main() -> None:
         from nicegui import app, ui
     except ImportError as error:
         raise MissingExtraError("nicegui", "web") from error
+    import httpx
+
     from banyan.client import AsyncClient
+    from banyan.web.console.opening import open_console
     from banyan.web.gateway import Gateway
     from banyan.web.guide import open_guide
     from banyan.web.visitor import Door
@@ -31,7 +35,10 @@ def main() -> None:
     app.add_static_files("/guide-files", str(Path(__file__).parent / "files"))
     app.add_middleware(Door)
     app.on_shutdown(client.close)
-    open_guide(Gateway(client), signing=os.environ.get("BANYAN_GUIDE_SIGN_IN", "yes") != "no")
+    gateway, roads = Gateway(client), httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=20))  # one for all operators
+    app.on_shutdown(roads.aclose)
+    open_guide(gateway, signing=os.environ.get("BANYAN_GUIDE_SIGN_IN", "yes") != "no")
+    open_console(gateway, lambda own: AsyncClient(url, own, seconds=SLOW, tries=1, transport=roads))
     ui.run(host=LOCAL, port=port, title="Banyan", reload=False, show=False, show_welcome_message=False, tailwind=False, fastapi_docs=False, favicon="🌳")
 
 
