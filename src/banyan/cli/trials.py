@@ -24,6 +24,7 @@ def audit(
     balancing: Annotated[list[str] | None, typer.Option(help="A balancer to try; may be repeated. uncertainty or fixed unless given.")] = None,
     most: TrialMost = 20_000,
     draws: Annotated[int, typer.Option(min=10, help="Bootstrap draws of the intervals.")] = 200,
+    scenarios: Annotated[int, typer.Option(min=0, help="Scenarios, the largest, of which to measure which gains from which; 0 for none.")] = 0,
     device: Device = None,
 ) -> None:
     """Say which tasks to train together, which to part, and which sharing and balancing to take."""
@@ -31,7 +32,7 @@ def audit(
     from banyan.evaluation.audit import audit as measure
     from banyan.store.load import load
 
-    options: dict[str, Any] = {"seeds": seeds, "minutes": minutes, "arms": arms, "sharing": sharing or (), "balancing": balancing or ()}
+    options: dict[str, Any] = {"seeds": seeds, "minutes": minutes, "arms": arms, "sharing": sharing or (), "balancing": balancing or (), "scenarios": scenarios}
     found = measure(load(store, settings or []), folder, most=most or None, draws=draws, console=err, device=device, **options)
     page = audit_report.write(found)
     for each in audit_report.tables(found):

@@ -12,6 +12,7 @@ from scipy.special import stdtrit
 
 from banyan import parts
 from banyan.errors import ConfigError
+from banyan.evaluation import scenarios as by_scenarios
 from banyan.evaluation.certainty import Gain, corrected, gains
 from banyan.evaluation.grouping import Proposal, proposals
 from banyan.evaluation.judge import Figures
@@ -94,6 +95,7 @@ class Audit:
     seconds: float
     notes: list[str] = field(default_factory=list)
     helps: list[Help] = field(default_factory=list)
+    between: by_scenarios.Between | None = None  # which scenario gains from which, where it was asked for
 
     @property
     def recommended(self) -> Store:
@@ -187,6 +189,7 @@ def audit(
     balancing: Sequence[str] = (),
     most: int | None = 20_000,
     draws: int = 200,
+    scenarios: int = 0,
     console: Console | None = None,
     device: str | None = None,
 ) -> Audit:
@@ -194,6 +197,7 @@ def audit(
 
     `seeds` of the last comparison. `minutes`: wall time that the trials are cut to; None gives each the store's own budget. `arms` that begin the
     race. `sharing`, `balancing`: parts tried beside the store's own (unless given: ple or mmoe, uncertainty or fixed). `most` rows a task is judged on.
+    `scenarios`: of how many, those with the most training rows, to measure which gains from which; none for 0.
     A stopped audit goes on when the same call is made again. Raises ConfigError for a store of one task.
     """
     began, folder = time.perf_counter(), Path(folder)
@@ -202,10 +206,11 @@ def audit(
         raise ConfigError(f"{bench.store.store} has one task; an audit compares tasks trained together with tasks trained apart.")
     sharings, balancings = _beside(bench.store, "sharing", sharing, ("ple", "mmoe")), _beside(bench.store, "balancing", balancing, ("uncertainty", "fixed"))
     settings = {"seeds": seeds, "arms": arms, "sharing": sharings, "balancing": balancings, "most": most}
-    course = Course(bench, folder, settings, _teller(console))
+    course = Course(bench, folder, settings | ({"scenarios": scenarios} if scenarios else {}), _teller(console))
+    cuts, left = _cuts(bench, scenarios)
     together = Arm(Proposal((tuple(bench.store.tasks),)))
     less = _less(bench.store, together)
-    share = course.plan(_work(seeds, arms, len(less)), minutes)
+    share = course.plan(_work(seeds, arms, len(less)) + _cut_work(cuts, seeds), minutes)
     affinities = course.affinities(together, share)
     reference = course.arm(together, 0, RUNGS[0] * share, weight=COSTS["together"])
     alone = {task: course.alone(task, 0, RUNGS[0] * share) for task in bench.store.tasks}
@@ -214,9 +219,45 @@ def audit(
     raced = [*_arms(list(dict.fromkeys(proposed)), sharings, balancings, arms), *less]
     best, heats = _race(course, raced, together, share)
     helps = [each for arm in less for each in _helped(course, arm, together, RUNGS[0] * share, seeds)]
+    between = _between(course, together, cuts, left, RUNGS[0] * share, seeds, draws) if cuts else None
     found = _judged(course, together, best, heats, affinities, share, seeds, draws, time.perf_counter() - began)
-    found.helps = helps
+    found.helps, found.between = helps, between
     return found
+
+
+def _cuts(bench: Bench, scenarios: int) -> tuple[list[by_scenarios.Cut], list[str]]:
+    """The trials on some scenarios' rows, and the names of scenarios that are not read. Raises ConfigError where fewer than two can be."""
+    if not scenarios:
+        return [], []
+    codes, left = by_scenarios.chosen(bench, scenarios)
+    if len(codes) < 2:
+        raise ConfigError(
+            f"{bench.store.store} has {len(codes)} scenario(s) to compare: two are needed, each with 30 labelled training rows of every task whose table has "
+            "several. Name the scenario's column in events or samples, or leave `--scenarios` out."
+        )
+    return by_scenarios.cuts(bench, codes), left
+
+
+def _cut_work(cuts: Sequence[by_scenarios.Cut], seeds: int) -> float:
+    """Joint runs of work."""
+    return RUNGS[0] * seeds * (COSTS["together"] + COSTS["arm"] * sum(each.weight for each in cuts)) if cuts else 0.0
+
+
+def _between(course: Course, together: Arm, cuts: Sequence[by_scenarios.Cut], left: list[str], share: float, seeds: int, draws: int) -> by_scenarios.Between:
+    """Which scenario gains from which, at one share of the budget."""
+    joint = [course.arm(together, seed, share, answers=True, weight=COSTS["together"]) for seed in range(seeds)]
+    tried = {cut: [_cut(course, cut, seed, share).answers for seed in range(seeds)] for cut in cuts}
+    codes = [cut.code for cut in cuts if not cut.alone]
+    return by_scenarios.read(course.bench, course.questions, codes, left, [each.answers for each in joint], tried, draws)
+
+
+def _cut(course: Course, cut: by_scenarios.Cut, seed: int, share: float) -> Outcome:
+    def trial() -> Outcome:
+        return cut.of(course.bench).trial(Variant(), seed, share, questions=course.questions)
+
+    name = course.bench.data.plan.scenarios[cut.code] or "unknown"
+    said = f"{name} {'alone' if cut.alone else 'left out'}, seed {seed}, {share:.0%}"
+    return course.run(f"{cut.key} seed {seed} share {share:.4f}", said, share, trial, weight=COSTS["arm"] * cut.weight)
 
 
 def _less(store: Store, together: Arm) -> list[Arm]:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from banyan.disk import whole
-from banyan.evaluation import plots, table
+from banyan.evaluation import plots, scenario_report, table
 from banyan.evaluation.audit import Audit, Help
 from banyan.evaluation.certainty import LEVEL, Gain
 from banyan.evaluation.grouping import LOSES, share
@@ -69,6 +69,8 @@ def sentences(audit: Audit) -> list[str]:
     if apart:
         found.append(f"On validation rows {', '.join(apart)} did better alone than together; the last comparison above says how sure that is on test rows.")
     found += _helping(audit)
+    if audit.between:
+        found += scenario_report.sentences(audit.between, _runs(audit))
     fights = list(_fights(audit))
     if fights:
         found.append("Steps that add to another task's loss, by more than three standard errors: " + "; ".join(fights) + ".")
@@ -139,6 +141,8 @@ def tables(audit: Audit) -> Iterator[Table | Text]:
         for help_ in audit.helps:
             found.add_row(*map(Text, _given(help_)))
         yield found
+    if audit.between:
+        yield from scenario_report.tables(audit.between)
     for name, family in audit.gains.items():
         found = Table("task", "metric", "ours", "theirs", "gain", "p, of all", "verdict", title=Text(name), box=box.SIMPLE_HEAD)
         for each in family:
@@ -196,6 +200,8 @@ def page(audit: Audit) -> str:
     measured = int(np.nanmax(audit.affinities.counts, initial=0))
     cost = f"<p>{audit.seconds / 60:.1f} minutes; affinity {audit.affinities.seconds:.0f} s of them, {measured} measurements.</p>"
     first = [("Recommendation", said + shown, None), ("Which tasks help each other", MAPS, maps), ("The race", races, None), *_helps(audit)]
+    if audit.between:
+        first += scenario_report.sections(audit.between)
     return framed(audit.store.store, [*first, *families, *scenarios, ("Notes", notes, None), ("Cost", cost, None)], "An audit: which tasks to train together.")
 
 
@@ -222,6 +228,7 @@ def plain(audit: Audit) -> dict[str, Any]:
         "race": [{**vars(heat), "arm": heat.arm.label, "why": heat.arm.proposal.why} for heat in audit.heats],
         "gains": {name: [each.plain() for each in family] for name, family in audit.gains.items()},
         "by scenario": {name: [each.plain() for each in family] for name, family in audit.by_scenario.items()},
+        "between scenarios": scenario_report.plain(audit.between) if audit.between else None,
         "seconds": audit.seconds,
     }
 

@@ -1,10 +1,11 @@
 """One trial: a store's model, changed in some way, fitted under a share of the budget and validated. Knows no plan of trials."""
 
+import copy
 import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from banyan.store.schema import Store, Training
 from banyan.store.shop import Shop
 from banyan.training.budget import Budget, budget
 from banyan.training.loop import Fit, Probe, Record, Watch
-from banyan.types import TEST, Array
+from banyan.types import DROPPED, TEST, TRAIN, Array
 
 FREE = {"training": {"seconds", "clock", "threads"}}  # what may change when a course of trials goes on
 
@@ -110,6 +111,22 @@ class Bench:
     def read(cls, store: Store | str | Path, folder: Path, **options: Any) -> "Bench":
         """A bench of a store's tables; text vectors are kept in the folder. Raises ConfigError, DataError."""
         return cls(open_store(store), Texts(folder / "texts.sqlite"), **options)
+
+    def among(self, kept: Mapping[str, Array]) -> "Bench":
+        """The bench with training and validation on some rows of some tables: table -> (n,) bool. Test rows stay.
+
+        What is left is read as often as before. Statistics, histories and vocabularies stay those of all rows.
+        """
+        tables, shares = dict(self.data.tables), dict(self.budget.shares)
+        for name, keep in kept.items():
+            part = tables[name].part
+            tables[name] = replace(tables[name], part=np.where(keep | (part == TEST), part, DROPPED).astype(np.int8))
+            shares[name] *= float(np.mean(keep[part == TRAIN]))
+        found = copy.copy(self)
+        found.data, found.budget = replace(self.data, tables=tables), Budget(shares, self.budget.steps)
+        found.feeder = Feeder(found.data, {task: task_options(self.store, task) for task in self.store.tasks}, self.store.model.id_dropout)
+        found.validate = validator(found.feeder, self.store.tasks, most=self.most, most_ranked=self.most_ranked)
+        return found
 
     @property
     def description(self) -> dict[str, Any]:

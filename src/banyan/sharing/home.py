@@ -104,7 +104,7 @@ class _Group(nn.Module):
 
     def forward(self, u: Float[Tensor, "B I"], told: Float[Tensor, "B E"]) -> Float[Tensor, "B N O"]:
         factor = 2 * self.leave(self.enter(torch.cat([u, told], 1))).sigmoid()
-        out = functional.linear(u * factor, self.weight, self.bias).unflatten(1, (self.experts, -1))
+        out = functional.linear(u * factor, self.weight, self.bias).view(len(u), self.experts, -1)
         out = functional.layer_norm(out, out.shape[-1:]) * (1 + self.gain) + self.shift
         return functional.dropout(functional.silu(out), self.dropout, self.training)
 
