@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -25,7 +26,16 @@ class Found:
     """Latencies of those that were answered with 200, and how many were not."""
 
     seconds: list[float] = field(default_factory=list)
-    failed: int = 0
+    failures: Counter[str] = field(default_factory=Counter)  # status or error -> how many
+
+    @property
+    def failed(self) -> int:
+        """How many were not answered."""
+        return self.failures.total()
+
+    def __str__(self) -> str:
+        wrong = ", ".join(f"{count} x {what}" for what, count in self.failures.most_common(3))
+        return f"p50 {self.quantile(0.5):.1f} ms, p99 {self.quantile(0.99):.1f} ms, {self.failed} failed{f' ({wrong})' if wrong else ''}"
 
     def quantile(self, share: float) -> float:
         """Milliseconds."""
@@ -81,13 +91,13 @@ async def load(port: int, shots: Iterator[Shot]) -> Found:
         line = free.pop() if free else Line(port)
         try:
             status, _ = await asyncio.wait_for(line.ask("POST", shot.path, shot.body, shot.headers), WAIT)
-        except (OSError, EOFError, ValueError, TimeoutError, asyncio.IncompleteReadError):
-            found.failed += 1
+        except (OSError, EOFError, ValueError, TimeoutError, asyncio.IncompleteReadError) as error:
+            found.failures[type(error).__name__] += 1
             return
         if status == 200:
             found.seconds.append(time.perf_counter() - began - shot.due)
         else:
-            found.failed += 1
+            found.failures[str(status)] += 1
         free.append(line)
 
     for shot in shots:

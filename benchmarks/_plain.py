@@ -1,30 +1,30 @@
 """A service as one writes it in an afternoon: FastAPI, pydantic, an MMoE in eager PyTorch; 500 candidates drawn at random, no history, no journal.
 
-python -m benchmarks._plain '{"flat": 256, "width": 16, "views": 2, "items": 1000, "users": 1000}' --port 8001
+python -m benchmarks._plain '{"flat": 256, "width": 16, "views": 2, "items": 1000, "users": 1000, "experts": 8, "layers": [256, 128], "tower": 32}' --port 8001
 """
 
 import argparse
 import json
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-EXPERTS, LAYERS, TOWER, CANDIDATES = 8, (256, 128), 64, 500
+CANDIDATES = 500
 
 
 class Plain(nn.Module):
     """Ids and features looked up and laid side by side, experts one after the other, a gate and a tower for each task."""
 
-    def __init__(self, flat: int, width: int, views: int, items: int, users: int) -> None:
+    def __init__(self, flat: int, width: int, views: int, items: int, users: int, experts: int, layers: list[int], tower: int) -> None:
         super().__init__()
         self.tokens = flat // width
         self.user, self.item = nn.Embedding(users + 1, width), nn.Embedding(items + 1, width)
         self.rest = nn.Embedding(1000, width)
-        self.experts = nn.ModuleList(
-            nn.Sequential(nn.Linear(self.tokens * width, LAYERS[0]), nn.ReLU(), nn.Linear(LAYERS[0], LAYERS[1]), nn.ReLU()) for _ in range(EXPERTS)
-        )
-        self.gates = nn.ModuleList(nn.Linear(self.tokens * width, EXPERTS) for _ in range(views))
-        self.towers = nn.ModuleList(nn.Sequential(nn.Linear(LAYERS[1], TOWER), nn.ReLU(), nn.Linear(TOWER, 1)) for _ in range(views))
+        self.experts = nn.ModuleList(_layers([self.tokens * width, *layers]) for _ in range(experts))
+        self.gates = nn.ModuleList(nn.Linear(self.tokens * width, experts) for _ in range(views))
+        self.towers = nn.ModuleList(nn.Sequential(nn.Linear(layers[-1], tower), nn.ReLU(), nn.Linear(tower, 1)) for _ in range(views))
 
     def forward(self, user: Tensor, item: Tensor, rest: Tensor) -> Tensor:
         x = torch.cat([self.user(user), self.item(item), self.rest(rest).flatten(1)], 1)
@@ -35,7 +35,11 @@ class Plain(nn.Module):
         return torch.cat(found, 1)
 
 
-def app(size: dict[str, int]) -> object:
+def _layers(sizes: list[int]) -> nn.Sequential:
+    return nn.Sequential(*(each for a, b in pairwise(sizes) for each in (nn.Linear(a, b), nn.ReLU())))
+
+
+def app(size: dict[str, Any]) -> Any:
     from fastapi import FastAPI
     from pydantic import BaseModel
 

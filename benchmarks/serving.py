@@ -1,45 +1,58 @@
 """How fast does the service answer, and how much of it? One machine holds the service and the load generator.
 
-    python -m benchmarks.serving runs/first/bundle --seconds 30
-    python -m benchmarks.serving runs/reference/bundle --plain          # beside a plain FastAPI service of a network of that size
+    python -m benchmarks.serving runs/first/bundle --plain            # beside a plain FastAPI service of a network of the same size
+    python -m benchmarks.serving --reference /tmp/reference --plain   # a fixed network, an MMoE with 8 experts [256,128], made in that folder once
+    python -m benchmarks.serving runs/first/bundle --short            # some seconds a figure, to see that all works
 
-Requests come at fixed times whether or not the ones before were answered (an open loop), and a latency counts from the time at which its request was due. The
-last line printed is a JSON object; an entry goes to RESULTS.md.
+500 candidates are ranked by all tasks about a user and an item. Requests and events come at fixed times whether or not the ones before were answered (an open
+loop), and a latency counts from the time at which its request was due. The last line printed is a JSON object; an entry goes to RESULTS.md.
 """
 
 import argparse
 import asyncio
 import json
 import os
-import random
 import shlex
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
+from banyan import parts
+from banyan.bundle import Bundle
 from banyan.serving.keys import Keys
 from benchmarks import _report
-from benchmarks._load import Shot, load, post
+from benchmarks._load import Found, Shot, load, post
+from benchmarks._reference import reference
+from benchmarks._service import cpu, first, rss, service, serving
 
 LATE = 0.050  # seconds that 99 of 100 answers must keep to
-TICKS = os.sysconf("SC_CLK_TCK")
+LATE_EVENTS = 1.0  # and 99 of 100 batches of events
+BATCH = 100  # events together
+PAUSE = 1.0  # seconds between two rates
+SHORT = {"seconds": 5.0, "most": 200.0, "requests": 500, "events": 3.0}
+Tell = Callable[[str], None]
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Run; returns what the last line says."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(given)
+    parser = _parser()
+    if "--short" in given:
+        parser.set_defaults(**SHORT)
+    options = parser.parse_args(given)
+    if (options.bundle is None) == (options.reference is None):
+        raise SystemExit("Name a bundle, or --reference FOLDER.")
     tell = _report.clock()
-    result = asyncio.run(_run(options, tell))
+    if options.reference is not None:
+        tell(f"the reference in {options.reference}")
+        options.bundle = reference(options.reference, options.items)
+    began = os.getloadavg()[0]
+    result = asyncio.run(_run(options, tell)) | {"load_before": round(began, 2), "load_after": round(os.getloadavg()[0], 2)}
     _report.append(options.results, _entry(shlex.join(["python", "-m", "benchmarks.serving", *given]), result))
     print(json.dumps(result), flush=True)
     return result
@@ -47,204 +60,182 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("bundle", type=Path)
+    parser.add_argument("bundle", type=Path, nargs="?")
+    parser.add_argument("--reference", type=Path, metavar="FOLDER", help="instead of a bundle: a fixed network over a drawn store, made in this folder once")
+    parser.add_argument("--items", type=int, default=10_000, help="of the reference's store")
     parser.add_argument("--rate", type=float, default=50, help="requests a second at which latencies are told")
     parser.add_argument("--seconds", type=float, default=20, help="at that rate, and at each rate that is tried for the largest")
-    parser.add_argument("--most", type=float, default=1600, help="largest rate that is tried")
+    parser.add_argument("--most", type=float, default=1600, help="largest rate that is tried; 0 tries none")
     parser.add_argument("--requests", type=int, default=2_000, help="over which memory is watched: from a tenth of them to the end; 100000 for the whole look")
-    parser.add_argument("--events", type=float, default=5, help="seconds of events in batches of 100; 0 for none")
+    parser.add_argument("--events", type=float, default=5, help="seconds of events at each rate that is tried; 0 for none")
     parser.add_argument("--k", type=int, default=20)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--reads", action="append", default=[])
-    parser.add_argument("--plain", action="store_true", help="also a plain FastAPI service with an eager network of the same size; needs fastapi")
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/RESULTS.md"))
+    parser.add_argument("--plain", action="store_true", help="also a plain FastAPI service with an eager network of the same size")
+    parser.add_argument("--short", action="store_true", help=", ".join(f"{name} {value:g}" for name, value in SHORT.items()))
+    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("RESULTS.md"))
     return parser
 
 
-async def _run(options: argparse.Namespace, tell: Callable[[str], None]) -> dict[str, Any]:
-    users = _users(options.bundle)
-    with tempfile.TemporaryDirectory() as folder:
-        _, secret = Keys(Path(folder) / "keys.json", {}).add("load", ["admin"])
-        told = ["--state", folder, "--workers", str(options.workers), "--threads", str(options.threads), "--no-pages"]
-        told += [word for each in options.reads for word in ("--reads", each)]
+async def _run(options: argparse.Namespace, tell: Tell) -> dict[str, Any]:
+    about = told(options.bundle)
+    tell(f"{about['items']:,} items, {about['users']:,} users, {about['views']} views, a row of {about['flat']} numbers, sharing {about['sharing']}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        state = folder / "state"
+        state.mkdir()
+        _, secret = Keys(state / "keys.json", {}).add("load", ["admin"])
         began = time.perf_counter()
-        with service([sys.executable, "-c", "from banyan.cli import run; run()", "serve", str(options.bundle), *told]) as (port, process):
-            head = {"authorization": f"Bearer {secret}"}
-            first = await _first(port, lambda n: asks(users, options.k, n), head)
-            tell(f"the first answer after {first - began:.1f} s")
-            limits = {role: {"per_second": 100_000, "burst": 1_000_000} for role in ("events", "answers", "admin")}
-            assert (await post(port, "/v1/limits", json.dumps({"limits": limits}).encode(), head, method="PUT"))[0] == 200
-            result = {"first_answer_s": round(first - began, 1)} | await _measured(options, port, process.pid, users, head, tell)
-    result["ratio_cpu_vs_plain"] = None
-    if options.plain:
-        plain = await _plain(options, users, tell)
-        result["plain_cpu_ms"] = plain
-        result["ratio_cpu_vs_plain"] = round(plain / result["cpu_ms"], 3)
-        tell(f"a plain service takes {plain:.2f} CPU ms a request, this one {result['cpu_ms']:.2f}")
+        command = serving(options.bundle, state, options.workers, options.threads, options.reads)
+        with service(command, folder / "log") as (port, process):
+            one = Load(port, process.pid, about["names"], {"authorization": f"Bearer {secret}"}, options, tell)
+            at = await first(port, process, one.body(0), one.head, folder / "log")
+            tell(f"the first answer after {at - began:.1f} s")
+            await one.settle(about["value"])
+            result = {"first_answer_s": round(at - began, 1)} | await _measured(one, about["known"])
+        if options.plain:
+            result |= await _plain(options, about, folder / "plain.log", tell)
+            result["ratio_cpu_vs_plain"] = round(result["plain_cpu_ms"] / result["cpu_ms"], 3)
+            tell(f"a plain service takes {result['plain_cpu_ms']:.2f} CPU ms a request, this one {result['cpu_ms']:.2f}")
     return result
 
 
-async def _measured(options: argparse.Namespace, port: int, pid: int, users: list[str], head: dict[str, str], tell: Callable[[str], None]) -> dict[str, Any]:
-    def shots(rate: float, seconds: float) -> Iterator[Shot]:
-        for n in range(int(rate * seconds)):
-            yield Shot(n / rate, "/v1/recommend", asks(users, options.k, n), head)
+class Load:
+    """Requests and events for one service."""
 
-    await load(port, shots(options.rate, 3))  # the first answers fill caches
-    before = cpu(pid)
-    found = await load(port, shots(options.rate, options.seconds))
-    used = 1e3 * (cpu(pid) - before) / max(len(found.seconds), 1)
-    p50, p99 = found.quantile(0.5), found.quantile(0.99)
-    tell(f"at {options.rate:g} a second: p50 {p50:.1f} ms, p99 {p99:.1f} ms, {found.failed} failed, {used:.2f} CPU ms a request")
-    largest = await _largest(port, shots, options, tell)
-    growth = await _growth(port, pid, shots, options, max(largest * 0.7, options.rate), tell)
-    events = await _events(port, users, head, options.events) if options.events else None
-    if events is not None:
-        tell(f"{events:,.0f} events a second, durable, in batches of 100")
+    def __init__(self, port: int, pid: int, users: Sequence[str], head: dict[str, str], options: argparse.Namespace, tell: Tell) -> None:
+        self.port, self.pid, self.users, self.head, self.options, self.tell = port, pid, users, head, options, tell
+        self.asked = 0
+        self.failed = 0
+
+    def body(self, n: int) -> bytes:
+        """The n-th question."""
+        return json.dumps({"user": self.users[n * 7919 % len(self.users)], "k": self.options.k}).encode()
+
+    async def settle(self, value: str) -> None:
+        """No limits, and a value model that names all tasks about a user and an item."""
+        limits = {role: {"per_second": 100_000, "burst": 1_000_000} for role in ("events", "answers", "admin")}
+        for path, body in (("/v1/limits", {"limits": limits}), ("/v1/value", {"expression": value})):
+            status, said = await post(self.port, path, json.dumps(body).encode(), self.head, method="PUT")
+            if status != 200:
+                raise SystemExit(f"The service refused {path}: {status} {said[:300]!r}")
+        await asyncio.sleep(2)  # workers adopt it
+
+    async def ask(self, rate: float, seconds: float) -> Found:
+        """Questions at a rate."""
+        first = self.asked
+        self.asked += int(rate * seconds)
+        found = await load(self.port, (Shot((n - first) / rate, "/v1/recommend", self.body(n), self.head) for n in range(first, self.asked)))
+        self.failed += found.failed
+        return found
+
+    async def tell_events(self, items: Sequence[str], behaviour: str, rate: float, seconds: float) -> Found:
+        """Batches of events at a rate."""
+        rng = np.random.default_rng(self.asked)
+        name = f"{rate:g}"
+
+        def shots() -> Iterator[Shot]:
+            for n in range(int(rate * seconds)):
+                who, what = rng.integers(len(self.users), size=BATCH), rng.integers(len(items), size=BATCH)
+                events = [
+                    {"id": f"{name}-{n}-{i}", "user": self.users[u], "item": items[j], "behaviour": behaviour}
+                    for i, (u, j) in enumerate(zip(who.tolist(), what.tolist(), strict=True))
+                ]
+                yield Shot(n / rate, "/v1/events", json.dumps({"events": events}).encode(), self.head)
+
+        return await load(self.port, shots())
+
+
+async def _measured(one: Load, known: tuple[list[str], str]) -> dict[str, Any]:
+    options, tell = one.options, one.tell
+    tell(f"warming up: {await one.ask(options.rate, min(options.seconds, 5))}")
+    before = cpu(one.pid)
+    found = await one.ask(options.rate, options.seconds)
+    used = 1e3 * (cpu(one.pid) - before) / max(len(found.seconds) + found.failed, 1)
+    tell(f"at {options.rate:g} a second: {found}; {used:.2f} CPU ms a request")
+
+    async def asked(rate: float) -> Found:
+        return await one.ask(rate, min(options.seconds, 8))
+
+    async def told(rate: float) -> Found:
+        return await one.tell_events(*known, rate, options.events)
+
+    largest = await _largest(asked, options.rate / 4, options.most, LATE, "requests", tell) if options.most else None
+    growth = await _growth(one, max((largest or 0) * 0.6, min(options.rate, 10)))
+    batches = await _largest(told, 10, options.most, LATE_EVENTS, "batches of events", tell) if options.events and options.most else None
     return {
-        "p50_ms": round(p50, 2), "p99_ms": round(p99, 2), "failed": found.failed, "rate": options.rate, "cpu_ms": round(used, 3), "max_rps_p99_50ms": largest,
-        "events_per_s": events and round(events), "rss_growth": growth, "requests": options.requests, "rss_mb": round(rss(pid) / 1e6),
+        "p50_ms": round(found.quantile(0.5), 2), "p99_ms": round(found.quantile(0.99), 2), "failed": found.failed, "failures": dict(found.failures),
+        "rate": options.rate, "cpu_ms": round(used, 3), "max_rps_p99_50ms": largest, "events_per_s": batches and round(batches * BATCH),
+        "rss_growth": growth, "requests": options.requests, "failed_while_watched": one.failed, "rss_mb": round(rss(one.pid) / 1e6), "ratio_cpu_vs_plain": None,
     }  # fmt: skip
 
 
-async def _largest(port: int, shots: Callable[[float, float], Iterator[Shot]], options: argparse.Namespace, tell: Callable[[str], None]) -> float:
-    """The largest rate at which p99 stays under LATE and nothing fails: doubled until it does not, then halved between."""
-    good, bad, rate = 0.0, options.most * 2, options.rate
-    while rate <= options.most and bad - good > 0.06 * max(good, 1):
-        found = await load(port, shots(rate, min(options.seconds, 8)))
-        fine = found.quantile(0.99) < LATE * 1e3 and not found.failed
-        tell(f"at {rate:.0f} a second: p50 {found.quantile(0.5):.1f} ms, p99 {found.quantile(0.99):.1f} ms, {found.failed} failed")
+async def _largest(asked: Callable[[float], Any], rate: float, most: float, late: float, what: str, tell: Tell) -> float:
+    """The largest rate at which 99 of 100 keep within `late` seconds and nothing fails: doubled until it does not, then halved between. 0 for none."""
+    good, bad = 0.0, most * 2
+    while rate <= most and bad - good > 0.06 * max(good, 1) and rate >= 1:
+        found: Found = await asked(rate)
+        fine = found.quantile(0.99) < late * 1e3 and not found.failed
+        tell(f"{rate:.0f} {what} a second: {found}")
         good, bad = (rate, bad) if fine else (good, rate)
-        rate = 2 * rate if bad > options.most else (good + bad) / 2
-        await asyncio.sleep(1)
+        rate = 2 * rate if bad > most else (good + bad) / 2
+        await asyncio.sleep(PAUSE)
     return round(good, 1)
 
 
-async def _growth(
-    port: int, pid: int, shots: Callable[[float, float], Iterator[Shot]], options: argparse.Namespace, rate: float, tell: Callable[[str], None]
-) -> float:
-    """Share by which the workers' memory grew from a tenth of the requests to the end."""
-    await load(port, shots(rate, options.requests / 10 / rate))
-    early = rss(pid)
-    await load(port, shots(rate, 0.9 * options.requests / rate))
-    late = rss(pid)
-    tell(f"memory: {early / 1e6:.0f} MB after {options.requests // 10:,} requests, {late / 1e6:.0f} MB after {options.requests:,}")
+async def _growth(one: Load, rate: float) -> float:
+    """Share by which the service's memory grew from a tenth of the requests to the end; those before count."""
+    requests = one.options.requests
+    await one.ask(rate, max(requests / 10 - one.asked, rate) / rate)
+    began, early = one.asked, rss(one.pid)
+    one.failed = 0
+    await one.ask(rate, max(requests - one.asked, rate) / rate)
+    late = rss(one.pid)
+    one.tell(f"memory: {early / 1e6:.0f} MB after {began:,} requests, {late / 1e6:.0f} MB after {one.asked:,}; {one.failed} failed between")
     return round(late / early - 1, 4)
 
 
-async def _events(port: int, users: list[str], head: dict[str, str], seconds: float) -> float:
-    rng, taken, until = random.Random(0), 0, time.perf_counter() + seconds
-    began = time.perf_counter()
-
-    async def one(worker: int) -> None:
-        nonlocal taken
-        n = 0
-        while time.perf_counter() < until:
-            n += 1
-            events = [{"id": f"{worker}-{n}-{i}", "user": rng.choice(users), "item": "i1", "behaviour": "view"} for i in range(100)]
-            status, body = await post(port, "/v1/events", json.dumps({"events": events}).encode(), head)
-            assert status == 200, body
-            taken += json.loads(body)["accepted"]
-
-    await asyncio.gather(*(one(worker) for worker in range(4)))
-    return taken / (time.perf_counter() - began)
-
-
-async def _plain(options: argparse.Namespace, users: list[str], tell: Callable[[str], None]) -> float:
-    """CPU milliseconds a request of the plain service."""
-    size = json.dumps(sizes(options.bundle))
+async def _plain(options: argparse.Namespace, about: dict[str, Any], log: Path, tell: Tell) -> dict[str, Any]:
+    """What a plain service takes for the same questions at the same rate."""
+    size = json.dumps({key: about[key] for key in ("flat", "width", "views", "items", "users", "experts", "layers", "tower")})
     tell(f"plain: {size}")
-    with service([sys.executable, "-m", "benchmarks._plain", size]) as (port, process):
-        await _first(port, lambda n: asks(users, options.k, n), {})
-        shots = [Shot(n / options.rate, "/v1/recommend", asks(users, options.k, n), {}) for n in range(int(options.rate * options.seconds))]
-        await load(port, iter(shots[: int(options.rate * 3)]))
+    with service([sys.executable, "-m", "benchmarks._plain", size], log) as (port, process):
+        one = Load(port, process.pid, about["names"], {}, options, tell)
+        await first(port, process, one.body(0), {}, log)
+        await one.ask(options.rate, 3)
         before = cpu(process.pid)
-        found = await load(port, iter(shots))
-        tell(f"plain at {options.rate:g} a second: p50 {found.quantile(0.5):.1f} ms, p99 {found.quantile(0.99):.1f} ms, {found.failed} failed")
-        return 1e3 * (cpu(process.pid) - before) / max(len(found.seconds), 1)
+        found = await one.ask(options.rate, options.seconds)
+        used = 1e3 * (cpu(process.pid) - before) / max(len(found.seconds) + found.failed, 1)
+        tell(f"plain at {options.rate:g} a second: {found}")
+        return {"plain_p50_ms": round(found.quantile(0.5), 2), "plain_p99_ms": round(found.quantile(0.99), 2), "plain_cpu_ms": round(used, 3)}
 
 
-def sizes(bundle: Path) -> dict[str, Any]:
-    """What a plain network of the same size needs to know: tokens, width, views, rows of the table."""
-    from banyan.bundle import Bundle
-
-    kept = Bundle.load(bundle, device="cpu")
-    pointwise = [name for name in kept.served if set(kept.plan.tables[kept.store.tasks[name].samples].entities) == {"user", "item"}]
-    views = sum(len(kept.network.views[name]) for name in pointwise if not kept.plan.tables[kept.store.tasks[name].samples].ranking)
-    trunk = next(iter(kept.network.trunks.values())) if hasattr(kept.network, "trunks") else None
-    tokens = sum(len(layout.tokens) for layout in kept.plan.entities.values()) + 3
-    flat = getattr(getattr(getattr(trunk, "sharing", None), "experts", None), "inputs", 0) or tokens * kept.store.model.width
-    return {"flat": flat, "width": kept.store.model.width, "views": max(views, 1), "items": len(kept.stock.ids["item"]), "users": len(kept.stock.ids["user"])}
-
-
-def asks(users: list[str], k: int, n: int) -> bytes:
-    """The n-th question."""
-    return json.dumps({"user": users[n * 7919 % len(users)], "k": k}).encode()
-
-
-def _users(bundle: Path) -> list[str]:
-    facts = json.loads((bundle / "store.json").read_text())
-    place = list(facts["entities"]).index("user") if "entities" in facts else 0
-    found = sorted(bundle.glob("entity-*.ids.parquet"))
-    ids = pl.read_parquet(found[place]).to_series().cast(pl.String).to_list()
-    return [str(each) for each in np.random.default_rng(0).permutation(ids)[:5000]]
-
-
-@contextmanager
-def service(command: list[str]) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """(Port, process) of a service that is told to listen on a free port, ended at the end."""
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([*command, "--port", str(port)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield port, process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(40)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-async def _first(port: int, body: Callable[[int], bytes], head: dict[str, str], seconds: float = 300) -> float:
-    """When the first answer came."""
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        try:
-            status, _ = await post(port, "/v1/recommend", body(0), head)
-            if status == 200:
-                return time.perf_counter()
-        except (OSError, ValueError, EOFError):
-            pass
-        await asyncio.sleep(0.1)
-    raise SystemExit("The service did not answer.")
-
-
-def family(pid: int) -> list[int]:
-    """A process and all below it."""
-    found = [pid]
-    for each in found:
-        for task in Path(f"/proc/{each}/task").glob("*/children") if Path(f"/proc/{each}").exists() else ():
-            found += [int(child) for child in task.read_text().split()]
-    return found
-
-
-def cpu(pid: int) -> float:
-    """CPU seconds of a process and all below it."""
-    total = 0.0
-    for each in family(pid):
-        fields = Path(f"/proc/{each}/stat").read_text().rsplit(")", 1)[1].split()
-        total += (int(fields[11]) + int(fields[12])) / TICKS
-    return total
-
-
-def rss(pid: int) -> float:
-    """Bytes of memory of a process and all below it."""
-    return float(sum(int(Path(f"/proc/{each}/statm").read_text().split()[1]) for each in family(pid)) * os.sysconf("SC_PAGE_SIZE"))
+def told(folder: Path) -> dict[str, Any]:
+    """What is asked about a bundle, and how large its network is. The plain network is a mixture of its experts, or, where it has none, of 8 [256,128]."""
+    bundle = Bundle.load(folder, device="cpu")
+    network, tables = bundle.network, bundle.plan.tables
+    pointwise = [task for task in bundle.served if set((t := tables[bundle.store.tasks[task].samples]).entities) == {"user", "item"} and not t.ranking]
+    if not pointwise:
+        raise SystemExit(f"{folder} has no task about a user and an item.")
+    name, options = parts.spec(bundle.store.model.sharing)
+    known = {key: each.default for key, each in parts.options("sharing", name).items()} | dict(options)
+    users = [str(each) for each in np.random.default_rng(0).permutation(bundle.stock.ids["user"])[:5000]]
+    items = [str(each) for each in np.random.default_rng(1).permutation(bundle.stock.ids["item"])[:5000]]
+    return {
+        "flat": network.trunk(network.trunk_of[pointwise[0]]).sizes.flat,
+        "width": bundle.store.model.width,
+        "views": sum(len(network.views[task]) for task in pointwise),
+        "items": len(bundle.stock.ids["item"]),
+        "users": len(bundle.stock.ids["user"]),
+        "sharing": name,
+        "experts": known.get("experts", 8),
+        "layers": list(known["layers"]) if "experts" in known else [256, 128],
+        "tower": 32,
+        "names": users,
+        "known": (items, next(iter(bundle.plan.behaviours))),
+        "value": " + ".join(f"{task}.{list(network.task(task).columns())[-1]}" for task in pointwise),
+    }
 
 
 def _entry(command: str, result: dict[str, Any]) -> str:

@@ -111,6 +111,10 @@ class Network(nn.Module):
     def _each(self) -> list[Trunk]:
         return cast("list[Trunk]", list(self.trunks))  # a ModuleList does not say what it holds
 
+    def trunk(self, number: int) -> Trunk:
+        """One of the trunks; `trunk_of` says which task is whose."""
+        return self._each[number]
+
     def _askers(self, name: str) -> list[Auxiliary]:
         """An auxiliary task's part for each trunk."""
         return cast("list[Auxiliary]", list(cast(nn.ModuleList, self.auxiliary[safe(name)])))

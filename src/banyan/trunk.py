@@ -9,7 +9,7 @@ from itertools import accumulate, combinations
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from banyan import parts
@@ -202,26 +202,43 @@ class Trunk(nn.Module):
     def _slots(self, batch: Batch, encoded: Encoded) -> dict[str, Tensor]:
         """Slot -> (B, its tokens, D)."""
         n = batch.rows
-        slots: dict[str, Tensor] = {}
-        reads = self.reads.get(batch.table, ())
-        for name, each in encoded.tokens.items():
-            if name not in batch.entities:
-                slots[name] = each[:1].expand(n, -1, -1)
-                continue
-            if name in reads and ID in self.plan.entities[name].categories:
-                each = torch.cat([self._read(name, each[:, :1]), each[:, 1:]], 1)
-            slots[name] = each[batch.entities[name]].expand(n, -1, -1)
+        slots = {name: self.entity(name, batch, encoded).expand(n, -1, -1) for name in encoded.tokens}
         if "context" in self.sources:
-            slots["context"] = self.sources["context"](batch.context, encoded.embedded).expand(n, -1, -1)
+            slots["context"] = self.context(batch, encoded).expand(n, -1, -1)
         if "history" in self.lengths:
-            rows = 1 if batch.past is None else n if isinstance(batch.past, Windows) else len(batch.past.items)
-            newest = self.newest(batch.past, encoded.tokens.get(ITEM), rows).expand(n, -1, -1)
-            slots["history"] = torch.cat([self.past(batch, encoded).expand(n, -1).unsqueeze(1), newest], 1)
+            slots["history"] = torch.cat([self.past(batch, encoded).expand(n, -1).unsqueeze(1), self.latest(batch, encoded).expand(n, -1, -1)], 1)
         if "pair" in self.lengths:
             slots["pair"] = self.no_pair.expand(n, -1, -1) if batch.pair is None else self.pair(batch.pair).view(n, PAIR_TOKENS, self.width)
         if "products" in self.lengths and self.meets is not None:
             slots["products"] = self.meets(slots, batch)
         return slots
+
+    def entity(self, name: str, batch: Batch, encoded: Encoded) -> Float[Tensor, "B S D"]:
+        """An entity's tokens in each row; in one, where all rows have the same."""
+        each = encoded.tokens[name]
+        if name not in batch.entities:
+            return each[:1]
+        if name in self.reads.get(batch.table, ()) and ID in self.plan.entities[name].categories:
+            ids = torch.zeros_like(each[:, :1]) if self.nameless(name, batch.table) else each[:, :1].detach()
+            each = torch.cat([ids, each[:, 1:]], 1)
+        return each[batch.entities[name]]
+
+    def nameless(self, name: str, table: str) -> bool:
+        """Whether a table's rows read zeros as an entity's id: where no table of this network moves ids, random numbers tell rows apart."""
+        if name not in self.reads.get(table, ()) or ID not in self.plan.entities[name].categories:
+            return False
+        return not ((name == ITEM and "history" in self.lengths) or any(name in self.plan.tables[t].named and name not in r for t, r in self.reads.items()))
+
+    def context(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B S D"]:
+        """The context's tokens."""
+        found: Tensor = self.sources["context"](batch.context, encoded.embedded)
+        return found
+
+    def latest(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B S D"]:
+        """The tokens of the newest event; in one row, where all have the same past."""
+        rows = 1 if batch.past is None else batch.rows if isinstance(batch.past, Windows) else len(batch.past.items)
+        found: Tensor = self.newest(batch.past, encoded.tokens.get(ITEM), rows)
+        return found
 
     def _joined(self, slots: Mapping[str, Tensor]) -> Float[Tensor, "B S D"]:
         """The slots side by side, those compressed that shall be, then the cross."""
@@ -229,11 +246,6 @@ class Trunk(nn.Module):
         slots = {**slots, **small}
         x = torch.cat([slots[name] for name in self.lengths if name in slots], 1) if len(slots) > 1 else next(iter(slots.values()))
         return x if self.cross is None else self.cross(x)
-
-    def _read(self, name: str, ids: Tensor) -> Tensor:
-        """Tokens of ids that a table reads and does not move; zeros where no other table of this network moves them: random numbers tell rows apart."""
-        moved = (name == ITEM and "history" in self.lengths) or any(name in self.plan.tables[t].named and name not in r for t, r in self.reads.items())
-        return ids.detach() if moved else torch.zeros_like(ids)
 
     def past(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B D"]:
         """The history token; a row without a past is one without events. One for all rows where they share a past that is read without a target."""
@@ -246,13 +258,18 @@ class Trunk(nn.Module):
         past = batch.past
         if isinstance(past, Windows):
             return self._positions(past, encoded)
-        behaviours = encoded.embedded[past.behaviours].view(*past.items.shape, self.width)
-        tokens, gaps, mask, target = summary[past.items] + behaviours, past.gaps, past.mask, None
+        (tokens, gaps, mask), target = self.events(past, encoded), None
         if self.history.aimed and ITEM in batch.entities:
             target, n = summary[batch.entities[ITEM]].expand(batch.rows, -1), batch.rows
             tokens, gaps, mask = tokens.expand(n, -1, -1), gaps.expand(n, -1), mask.expand(n, -1)
         seen: Tensor = self.history(tokens, gaps, mask, target)
         return seen
+
+    def events(self, past: Past, encoded: Encoded) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B L"], Bool[Tensor, "B L"]]:
+        """(Tokens, gaps, mask) of the events of pasts."""
+        assert encoded.summary is not None
+        behaviours = encoded.embedded[past.behaviours].view(*past.items.shape, self.width)
+        return encoded.summary[past.items] + behaviours, past.gaps, past.mask
 
     def _positions(self, windows: Windows, encoded: Encoded) -> Float[Tensor, "B D"]:
         """The history token of rows that share windows: what is known after each one's newest event."""
@@ -279,17 +296,17 @@ class Trunk(nn.Module):
         copies = [self._slots(batch, each) for each in (encoded, *encoded.others)]
         x, met = self._beside(copies), copies[0].get("products")
         if not (self.stopped and torch.is_grad_enabled()):
-            return self._linear(batch, self.sharing(x, batch.scenario, wanted), wanted, met)
+            return self.straight(batch, self.sharing(x, batch.scenario, wanted), wanted, met)
         moving, still = ([v for v in wanted if (v in self.stopped) == stop] for stop in (False, True))
-        found = dict(zip(moving, self._linear(batch, self.sharing(x, batch.scenario, moving), moving, met), strict=True)) if moving else {}
+        found = dict(zip(moving, self.straight(batch, self.sharing(x, batch.scenario, moving), moving, met), strict=True)) if moving else {}
         if still:
             own = {id(p) for view in still for p in self.sharing.owned(view)}
             weights = {key: p if id(p) in own else p.detach() for key, p in self.sharing.named_parameters()}
             views = torch.func.functional_call(self.sharing, weights, (x.detach(), batch.scenario, still))
-            found |= zip(still, self._linear(batch, views, still, None if met is None else met.detach()), strict=True)
+            found |= zip(still, self.straight(batch, views, still, None if met is None else met.detach()), strict=True)
         return torch.stack([found[view] for view in wanted])
 
-    def _linear(self, batch: Batch, views: Float[Tensor, "V B H"], numbers: Sequence[int], products: Tensor | None) -> Float[Tensor, "V B H"]:
+    def straight(self, batch: Batch, views: Float[Tensor, "V B H"], numbers: Sequence[int], products: Tensor | None) -> Float[Tensor, "V B H"]:
         """The views with what comes past the experts."""
         return views if self.wide is None else views + self.wide(batch, numbers, products)
 
@@ -334,13 +351,32 @@ class _Meeting(nn.Module):
 
     def forward(self, slots: Mapping[str, Tensor], batch: Batch) -> Float[Tensor, "B K D"]:
         """The product tokens of a batch whose entities' tokens stand in `slots`."""
-        here = [(i, *pair) for i, pair in enumerate(self.pairs) if pair[0] in batch.entities and pair[1] in batch.entities]
+        here = self._here(batch)
         if not here:
             return self.scale.new_zeros(batch.rows, PRODUCT_TOKENS, self.width)
         z = {name: self.project[safe(name)](slots[name].flatten(1)) for name in dict.fromkeys(n for _, a, b in here for n in (a, b))}
         met = sum(self.scale[i] * z[a] * z[b] for i, a, b in here)
         assert isinstance(met, Tensor)
         return met.view(batch.rows, PRODUCT_TOKENS, self.width)
+
+    def apart(self, slots: Mapping[str, Tensor], batch: Batch, entity: str) -> tuple[Float[Tensor, "B M"], Float[Tensor, "B M"]]:
+        """(By what the projection of one entity is multiplied, what the others make of each other): its product with the first, and the second, are `forward`.
+
+        `slots` may lack that entity.
+        """
+        here = self._here(batch)
+        z = {name: self.project[safe(name)](slots[name].flatten(1)) for name in dict.fromkeys(n for _, a, b in here for n in (a, b)) if name != entity}
+        meets = met = self.scale.new_zeros(1, self.scale.shape[1])
+        for i, a, b in here:
+            if entity in (a, b):
+                meets = meets + self.scale[i] * z[b if a == entity else a]
+            else:
+                met = met + self.scale[i] * z[a] * z[b]
+        return meets, met
+
+    def _here(self, batch: Batch) -> list[tuple[int, str, str]]:
+        """(Number, entities) of the pairs that the batch's rows have."""
+        return [(i, a, b) for i, (a, b) in enumerate(self.pairs) if a in batch.entities and b in batch.entities]
 
 
 def copies_of(spec: ModelSpec, views: int) -> int:

@@ -56,13 +56,22 @@ class Wide(nn.Module):
         self.past = nn.Parameter(torch.zeros(views, self.pairs + len(self.pieces.column), height))
         self.met = nn.Parameter(torch.zeros(views, met, height))
 
+    def fixed(self, batch: Batch, views: Sequence[int]) -> Float[Tensor, "V B H"] | None:
+        """What the context's numbers add to the views asked for; None where there are none."""
+        if not self.numbers.shape[1]:
+            return None
+        context = batch.context
+        return torch.cat([context.numbers, context.known.to(context.numbers.dtype)], 1) @ (SWIFT * self.numbers[list(views)])
+
+    def weights(self, views: Sequence[int]) -> Float[Tensor, "I O"]:
+        """What pair features, their pieces and products, side by side, are multiplied with for the views asked for."""
+        return torch.cat([self.past[list(views)], self.met[list(views)]], 1).transpose(0, 1).flatten(1)
+
     def forward(self, batch: Batch, views: Sequence[int], products: Tensor | None) -> Float[Tensor, "V B H"] | float:
         """What the path adds to the views asked for. A row without pair features has none of their pieces."""
         total: Tensor | float = 0.0
-        if self.numbers.shape[1]:
-            context = batch.context
-            numbers = torch.cat([context.numbers, context.known.to(context.numbers.dtype)], 1)
-            total = total + numbers @ (SWIFT * self.numbers[list(views)])
+        if (fixed := self.fixed(batch, views)) is not None:
+            total = total + fixed
         if self.pairs and batch.pair is not None:
             total = total + torch.cat([batch.pair, self.pieces(batch.pair)], 1) @ self.past[list(views)]
         if products is not None:

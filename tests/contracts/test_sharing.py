@@ -69,6 +69,27 @@ def test_a_row_does_not_see_its_neighbours(name: str) -> None:
 
 
 @every_part
+@pytest.mark.parametrize("views", [[0], [2, 0], [1, 3, 2], [0, 1, 2, 3]])
+def test_a_part_that_names_its_entry_reads_the_row_through_nothing_else(name: str, views: list[int]) -> None:
+    part = make(name).eval()
+    x, scenario = rows()
+    with torch.inference_mode():
+        entry = part.entry(views)
+        if entry is None:
+            with pytest.raises(TypeError, match="has no entry"):
+                part.entered(x.flatten(1), scenario, views)
+            return
+        out = torch.nn.functional.linear(x.flatten(1), *entry)
+        torch.testing.assert_close(part.entered(out, scenario, views), part(x, scenario, views), atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["bottom", "soft", "cross_stitch", "mtan", "mmoe", "ple", "hierarchy", "linear"])
+def test_architectures_that_begin_with_a_linear_layer_name_it(name: str) -> None:
+    """Serving is quicker for those that do."""
+    assert make(name).entry([0]) is not None
+
+
+@every_part
 def test_every_row_and_every_token_counts(name: str) -> None:
     part = make(name).eval()
     x = rows()[0].requires_grad_()

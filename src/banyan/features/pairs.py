@@ -43,6 +43,15 @@ class Touched:
         place = np.minimum(np.searchsorted(self.key, wanted), len(self.key) - 1)
         return np.where((self.key[place] == wanted)[..., None], self.figures[place], np.float32(0))
 
+    def of_one(self, values: Array, code: Array) -> Array:
+        """(K, ...) of each code the value (t, ...) that stands for it, 0 where the only past never touched it."""
+        if not len(self.key):
+            return np.zeros((len(code), *values.shape[1:]), values.dtype)
+        place = np.minimum(np.searchsorted(self.key, code), len(self.key) - 1)
+        found: Array = values[place]
+        found[self.key[place] != code] = 0
+        return found
+
 
 def spans(start: Array, end: Array) -> tuple[Array, Array]:
     """Flat positions of the ranges [start, end), and the range that each belongs to; both (m,) int64."""

@@ -135,6 +135,8 @@ class Stock:
 
         `moment` is of n rows; or, with `of` (n,), of fewer: row i stands at the moment of[i].
         """
+        if of is not None and len(moment.user) == 1:
+            return self._pair_of_one(moment, item)
         group, inverse = _groups(moment) if of is None else (moment, of)
         moment = moment if of is None else moment.take(of)
         codes, _ = self.codes()
@@ -152,6 +154,23 @@ class Stock:
             snapshot = self.snapshots.snapshot(moment.time)
             said = [self.snapshots.item(codes[0][item], snapshot, moment.user, moment.fitted), self.snapshots.user(moment.user, snapshot)]
             found[:, width : width + sum(each.shape[1] for each in said)] = np.concatenate(said, 1)
+        return found
+
+    def _pair_of_one(self, moment: Moment, item: Array) -> Array:
+        """`pair` of one moment with n items."""
+        codes, _ = self.codes()
+        found = np.zeros((len(item), len(self.plan.pair)), np.float32)
+        _, touches = self._touches(moment)
+        place = 0
+        for touched, code in zip(touches, codes, strict=False):
+            found[:, place : place + touched.figures.shape[1]] = touched.of_one(touched.figures, code[item])
+            place += touched.figures.shape[1]
+        self._pair_signals(moment, np.zeros(len(item), np.int64), item, found)
+        if self.snapshots is not None:
+            snapshot = self.snapshots.snapshot(moment.time)
+            for said in (self.snapshots.item(codes[0][item], snapshot, moment.user, moment.fitted), self.snapshots.user(moment.user, snapshot)):
+                found[:, place : place + said.shape[1]] = said
+                place += said.shape[1]
         return found
 
     def words(self, entities: Mapping[str, Array], rows: int) -> Array:
@@ -248,7 +267,11 @@ class Stock:
         found = np.zeros((len(moment.user), len(items)), np.float32)
         keys = len(self.plan.pair_keys)
         for i, (code, touched) in enumerate(zip(codes[:keys], touches[:keys], strict=True)):
-            _added(touched, touched.figures @ weights[i * width : (i + 1) * width], code[items], found)
+            scores = touched.figures @ weights[i * width : (i + 1) * width]
+            if len(found) == 1:
+                found[0] += touched.of_one(scores, code[items])
+            else:
+                _added(touched, scores, code[items], found)
         if self.snapshots is not None:
             self._add_popularity(self.snapshots, moment, codes[0][items], weights[keys * width : len(weights) - len(self.plan.signals)], found)
         for scores, weight in zip(self._sided(moment, pasts, items), weights[len(weights) - len(self.plan.signals) :], strict=True):

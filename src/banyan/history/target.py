@@ -48,7 +48,7 @@ class Target(History):
             weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(1)
         else:
             weights = torch.where(mask, scores, 0)
-        token = (weights.unsqueeze(1) @ tokens).squeeze(1)
+        token = weights @ tokens[0] if len(tokens) > 1 and not tokens.stride(0) else (weights.unsqueeze(1) @ tokens).squeeze(1)
         return torch.where(mask.any(1, keepdim=True), token, self.empty)
 
     def _scores(self, tokens: Tensor, gaps: Tensor, query: Tensor) -> Tensor:
@@ -63,8 +63,7 @@ class Target(History):
     def _shared(self, tokens: Float[Tensor, "L D"], gaps: Float[Tensor, " L"], query: Float[Tensor, "B D"]) -> Float[Tensor, "B L"]:
         """The same where all rows have one past: what the target does not change is computed once."""
         events = self.event(tokens) + gaps.unsqueeze(-1) * self.gap  # (L, hidden)
-        met = (tokens.unsqueeze(-1) * self.product).transpose(0, 1).flatten(1)  # (D, L * hidden)
-        inner = torch.addmm(events.flatten(), query, met).view(len(query), len(tokens), -1)
-        inner = inner.add_(self.asked(query).unsqueeze(1)) if not torch.is_grad_enabled() else inner + self.asked(query).unsqueeze(1)
-        scores: Tensor = self.score(torch.relu(inner)).squeeze(-1)
+        met = torch.addcmul(self.asked.weight.t(), tokens.unsqueeze(-1), self.product)  # (L, D, hidden)
+        inner = torch.addmm(events.flatten(), query, met.transpose(0, 1).flatten(1)).relu_()  # (B, L * hidden)
+        scores: Tensor = self.score(inner.view(len(query), len(tokens), -1)).squeeze(-1)
         return scores

@@ -13,13 +13,15 @@ import torch
 from torch import Tensor
 
 from banyan import inference
+from banyan.about import Brought, Known
 from banyan.bundle.rows import Reader
 from banyan.features.build import Data, TableData, paired, situated, tabled
 from banyan.features.columns import ID, Values
 from banyan.features.plan import SCENARIO
 from banyan.features.step import Feeder
 from banyan.features.stock import ITEM, USER, Moment
-from banyan.model import Encodings, Ready
+from banyan.model import Encodings
+from banyan.serving.ahead import Ahead, Asked
 from banyan.serving.pasts import Ground, Past
 from banyan.types import Array, Batch
 
@@ -47,6 +49,12 @@ class Question:
     length: int  # things in the step's item block
     paired: bool = True  # whether what the past says of each item is read
     views: dict[str, Tensor] = field(default_factory=dict)  # ranking task -> its view, once it was asked for
+    brought: dict[Asked, Brought] = field(default_factory=dict)  # what its rows bring to every item, once it was asked for
+    known: Known = field(default_factory=dict)  # tokens that its rows have in common
+
+    def but(self, batches: Mapping[str, Batch]) -> "Question":
+        """The same with other rows."""
+        return replace(self, batches=batches, views={}, brought={}, known={})
 
 
 class Answering:
@@ -60,15 +68,32 @@ class Answering:
         self.templates = {name: self._template(name) for name in self.plan.tables}
         self.whole = Feeder(Data(self.plan, ground.stock, {}))
         self.last = ground.spare.start  # the first of the rows that nobody knows: all of those are alike
-        self.ready: Ready | None = None
-        if ITEM in self.plan.entities and self.plan.entities[ITEM].tokens:
-            one = inference.tokens(self.network, self.whole, ITEM, np.zeros(1, np.int64))
-            if sum(each.nbytes for trunk in one for each in trunk) * (self.last + 1) <= budget:
-                self.ready = inference.tokens(self.network, self.whole, ITEM, np.arange(self.last + 1))
+        self.ahead = Ahead(self.network, self.whole, self.last, budget)
+        self.pointwise = self._pointwise()
         self._asks: dict[int, int] = {}  # the snapshot asked about last -> how often in a row
         self._look_ahead(ground.bundle.now, OFTEN)
         self.vectors = self._vectors()
         self.kin = self._kin()
+        self.together = self._together()
+        self.rows = self._rows()
+        for task in self.network.ranked:
+            self.ahead.expect_alone(task, self._samples(task))
+        self.ahead.expect({key: [view for task in tasks for view in self.network.own_views[task]] for key, tasks in self.together.items()})
+
+    def _pointwise(self) -> tuple[str, ...]:
+        """The tasks about a user and an item."""
+        tables = {task: self.plan.tables[self._samples(task)] for task in self.ground.bundle.served}
+        return tuple(task for task, table in tables.items() if set(table.entities) == {USER, ITEM} and not table.ranking)
+
+    def _together(self) -> dict[Asked, list[str]]:
+        """(Trunk, table) -> the pointwise tasks that it answers: those are asked about many items, and asking one asks all."""
+        found: dict[Asked, list[str]] = {}
+        for task in self.pointwise:
+            found.setdefault(self._asked(task), []).append(task)
+        return found
+
+    def _asked(self, task: str) -> Asked:
+        return self.network.trunk_of[task], self.kin[self._samples(task)]
 
     def _template(self, table: str) -> Template:
         bundle = self.ground.bundle
@@ -97,7 +122,7 @@ class Answering:
         layout = self.plan.entities[ITEM]
         if not layout.tokens:
             return np.zeros((self.last + 1, 1), np.float32)
-        ready = self.ready or inference.tokens(self.network, self.whole, ITEM, np.arange(self.last + 1))
+        ready = self.ahead.ready or inference.tokens(self.network, self.whole, ITEM, np.arange(self.last + 1))
         tokens = ready[0][0][:, len([key for key in layout.categories if key == ID]) :]
         tokens = torch.nn.functional.normalize(tokens, dim=2)
         return tokens.flatten(1).cpu().numpy()
@@ -114,18 +139,38 @@ class Answering:
             kin[name] = found.setdefault(alike, name)
         return kin
 
+    def _rows(self) -> dict[str, str]:
+        """Table -> the first table whose row holds the same context and past: one is made for both."""
+        found: dict[tuple[object, ...], str] = {}
+        rows = {}
+        for name, table in self.plan.tables.items():
+            template = self.templates[name]
+            others = frozenset(table.entities) - {ITEM}
+            alike = (others, tuple(table.context), template.data.moment is None, template.timed, template.data.answer is None or name)
+            rows[name] = found.setdefault(alike, name)
+        return rows
+
     @torch.inference_mode()
-    def question(self, past: Past, user: str, scenario: int, now: int, tables: Sequence[str]) -> Question:
+    def question(self, past: Past, user: str, scenario: int, now: int, tables: Sequence[str], moment: Moment | None = None) -> Question:
         """Read a user's row, once for all tables, without their items."""
         self._look_ahead(now)
-        moment = past.moment([user], now)
+        moment = past.moment([user], now) if moment is None else moment
         chosen = list(dict.fromkeys(self.kin[table] for table in tables))
-        data = {name: self._row(self.templates[name], past, user, moment, scenario, now) for name in chosen}
+        data = {name: self._row(self.templates[name], past, user, moment, scenario, now) for name in dict.fromkeys(self.rows[table] for table in chosen)}
         feeder = Feeder(Data(self.plan, past.stock, data))
-        step = feeder.step({name: np.zeros(1, np.int64) for name in chosen}, tasks=[], choose=False).to(self.device)
+        step = feeder.step({name: np.zeros(1, np.int64) for name in data}, tasks=[], choose=False)
+        step = step if self.device.type == "cpu" else step.to(self.device)
         encoded = self.network.encode(step, self.network.embeddings.leaf(step.distinct))
         length = step.entities[ITEM].rows if ITEM in step.entities else 0
-        return Question(past, moment, {batch.table: batch for batch in step.batches}, encoded, length)
+        made = {batch.table: batch for batch in step.batches}
+        return Question(past, moment, {name: self._named(made[self.rows[name]], name) for name in chosen}, encoded, length)
+
+    def _named(self, batch: Batch, table: str) -> Batch:
+        """The row of one table as that of another, which may name an item where that one does not."""
+        if batch.table == table:
+            return batch
+        none = torch.zeros(1, dtype=torch.int64, device=self.device)
+        return replace(batch, table=table, entities={name: batch.entities.get(name, none) for name in self.plan.tables[table].entities})
 
     def _look_ahead(self, now: int, asks: int = 1) -> None:
         """Count popularity as of a snapshot for all items once it is asked about often: one stray moment shall not cost a table."""
@@ -145,21 +190,44 @@ class Answering:
         context = situated(self.plan, template.own, code, np.array([now], np.int64) if template.timed else None)
         return replace(data, entities=entities, scenario=code, context=context, moment=None if data.moment is None else moment)
 
-    def items(self, rows: Array) -> Ready:
-        """The tokens of items."""
-        if self.ready is None:
-            return inference.tokens(self.network, self.whole, ITEM, rows)
-        place = torch.from_numpy(np.minimum(rows, self.last)).to(self.device)
-        return [[copy.index_select(0, place) for copy in trunk] for trunk in self.ready]
-
     @torch.inference_mode()
     def answers(self, question: Question, tasks: Sequence[str], rows: Array) -> dict[str, Array]:
-        """(K, columns) float32 answers of tasks about the question's user and K items, in each task's own unit, through its map."""
-        encoded = question.encoded
-        if ITEM in self.plan.entities and self.plan.entities[ITEM].tokens:
-            encoded = encoded.beside(ITEM, self.items(rows))
+        """(K, columns) float32 answers of tasks about the question's user and K items, in each task's own unit, through its map.
+
+        More tasks than those asked for may be answered, where it costs next to nothing.
+        """
+        found: dict[str, Array] = {}
+        pairs: dict[str, Tensor | None] = {}
+        slow: list[str] = []
         places = torch.arange(question.length, question.length + len(rows), device=self.device)
-        table_of = {task: self.kin[self.ground.bundle.store.tasks[task].samples] for task in tasks}
+        for key in dict.fromkeys(self._asked(task) for task in tasks):
+            mine = [task for task in tasks if self._asked(task) == key]
+            if key not in self.ahead.abouts or not set(mine) <= set(self.together[key]):
+                slow += mine
+                continue
+            table = key[1]
+            if table not in pairs:
+                pairs[table] = self._pair(question, table, rows)
+            batch = question.batches[table].about(ITEM, places, pairs[table])
+            if key not in question.brought:
+                question.brought[key] = self.ahead.abouts[key].brought(question.batches[table], question.encoded[key[0]], question.known)
+            views = self.ahead.abouts[key](question.brought[key], batch, self.ahead.things(key, rows))
+            found |= self._read(batch, self.together[key], views)
+        return found | (self._slowly(question, slow, rows, places) if slow else {})
+
+    def _read(self, batch: Batch, tasks: Sequence[str], views: Tensor) -> dict[str, Array]:
+        """What tasks answer from their views, (V, K, H) of all of them."""
+        found, first = {}, 0
+        for task in tasks:
+            count = len(self.network.own_views[task])
+            found[task] = self._answer(task, batch, views[first : first + count])
+            first += count
+        return found
+
+    def _slowly(self, question: Question, tasks: Sequence[str], rows: Array, places: Tensor) -> dict[str, Array]:
+        """`answers` by rows that are read whole."""
+        encoded = question.encoded.beside(ITEM, self.ahead.items(rows)) if self.ahead.read else question.encoded
+        table_of = {task: self.kin[self._samples(task)] for task in tasks}
         found: dict[str, Array] = {}
         for table in dict.fromkeys(table_of.values()):
             batch = question.batches[table].about(ITEM, places, self._pair(question, table, rows))
@@ -171,16 +239,16 @@ class Answering:
         """(1, columns) answers of tasks whose rows name no item."""
         found: dict[str, Array] = {}
         for task in tasks:
-            batch = question.batches[self.kin[self.ground.bundle.store.tasks[task].samples]]
+            batch = question.batches[self.kin[self._samples(task)]]
             found |= self._answered(batch, [task], question.encoded)
         return found
 
     def _answered(self, batch: Batch, tasks: Sequence[str], encoded: Encodings) -> dict[str, Array]:
-        found = {}
-        for name, views in self.network.shared(batch, tasks, encoded):
-            answer = self.network.task(name).predict(self.network.raw(name, batch, views).float()).cpu().numpy()
-            found[name] = self.network.calibrated(name, answer.reshape(len(answer), -1))
-        return found
+        return {task: self._answer(task, batch, views) for task, views in self.network.shared(batch, tasks, encoded)}
+
+    def _answer(self, task: str, batch: Batch, views: Tensor) -> Array:
+        answer = self.network.task(task).predict(self.network.raw(task, batch, views).float()).cpu().numpy()
+        return self.network.calibrated(task, answer.reshape(len(answer), -1))
 
     def _pair(self, question: Question, table: str, rows: Array) -> Tensor | None:
         if not (question.paired and self.plan.tables[table].pair and self.plan.pair):
@@ -206,7 +274,11 @@ class Answering:
     def _views(self, question: Question, task: str) -> Tensor:
         if task not in question.views:
             batch = question.batches[self.kin[self._samples(task)]]
-            (_, question.views[task]) = next(self.network.shared(batch, [task], question.encoded))
+            if task in self.ahead.alone:
+                row, nothing = self.ahead.alone[task]
+                question.views[task] = row(row.brought(batch, question.encoded[self.network.trunk_of[task]], question.known), batch, nothing)
+            else:
+                (_, question.views[task]) = next(self.network.shared(batch, [task], question.encoded))
         return question.views[task]
 
     def _samples(self, task: str) -> str:

@@ -145,6 +145,7 @@ class EngineOptions:
 
     candidates: int = 500  # most items that the tasks are asked about in one question
     users: int = 20_000  # users whose prepared pasts are kept
+    questions: int = 1_000  # users of whom also what the network read is kept: those who ask again before anything happens
     tokens: int = 1 << 30  # most bytes of items' tokens that are prepared at the start; beyond, they are made as they are asked for
     spare: int = 256  # items that the bundle does not know and that one question may name
     reads: Mapping[str, str] = field(default_factory=dict)  # live behaviour that training did not see -> the one as which it is read

@@ -4,25 +4,25 @@ Every answer is made by the feature code and the network of training. An engine 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from banyan.bundle import Bundle
 from banyan.errors import ConfigError, DataError
-from banyan.features.stock import ITEM, USER
+from banyan.features.stock import ITEM
 from banyan.retrieval import candidates
-from banyan.retrieval.index import Exact
 from banyan.serving import people, reasons
-from banyan.serving.answering import Answering
+from banyan.serving.answering import Answering, Question
 from banyan.serving.asking import Ask, EngineOptions, Happened, Placed, Profile, Ranked, Reason, Worth
 from banyan.serving.company import Company, Lately, nothing_since
 from banyan.serving.diversity import spread
+from banyan.serving.finding import Finding, Listed
 from banyan.serving.kept import Kept
 from banyan.serving.pasts import Ground, Naming, Past, laid
 from banyan.serving.shelf import Shelf
-from banyan.serving.signalled import going, together
+from banyan.serving.signalled import together
 from banyan.serving.texts import Texts
 from banyan.serving.visit import Basket, Visit
 from banyan.store.hints import hint
@@ -30,8 +30,6 @@ from banyan.types import Array
 
 Recent = Callable[[str], Sequence[Happened]]
 POOL = 5  # for each item of a spread list, how many of the best are looked at
-OWN = 200  # newest items of the user's own past that are candidates
-GOES = 200  # items that each signal brings
 LIKE = ("taste", "together", "words", "content", "behaviour")  # ways of being similar
 WORDS = "words"  # the column of how well an item's texts fit the query, in [0, 1]; 0 without a query
 
@@ -39,16 +37,6 @@ WORDS = "words"  # the column of how well an item's texts fit the query, in [0, 
 def nobody(user: str) -> Sequence[Happened]:
     """No live events."""
     return ()
-
-
-@dataclass(frozen=True)
-class Listed:
-    """Candidates with what brought them."""
-
-    rows: Array  # (K,) distinct item row numbers
-    brought: Array  # (K, sources) bool
-    sources: Sequence[str]
-    words: Array | None = None  # (K,) how well the query's words fit, in [0, 1]
 
 
 class Engine:
@@ -68,13 +56,13 @@ class Engine:
         self.shelf = Shelf(self.ground)
         ranked = [name for name in bundle.network.ranked if name in bundle.served]
         self.ranking = self.options.task or (ranked[0] if ranked else "")
-        self.pointwise = tuple(name for name in bundle.served if set(self._table(name).entities) == {USER, ITEM} and not self._table(name).ranking)
+        self.pointwise = self.answering.pointwise
         self.users: Kept[tuple[Past, Naming]] = Kept(self.options.users)
-        self.index = self._index()
+        self.questions: Kept[Question] = Kept(self.options.questions)
+        self.finding = Finding(self.answering, self.shelf, self.ranking, self.options)
         self.company = Company(self.ground, lately)
         self._lengths: dict[str, Array] = {}  # of the vectors of each way of being similar
         self.texts = Texts(self.ground, self.shelf)
-        self.popular = candidates.popular(self._asked_for())
 
     def _check(self) -> None:
         known = self.bundle.plan.behaviours
@@ -85,25 +73,6 @@ class Engine:
         if self.options.task and self.options.task not in ranked:
             raise ConfigError(f"The bundle has no ranking task {self.options.task!r}.{hint(self.options.task, ranked)}")
 
-    def _table(self, task: str) -> Any:
-        return self.bundle.plan.tables[self.bundle.store.tasks[task].samples]
-
-    def _index(self) -> Exact | None:
-        """Over rows 1, 2, ... of the items that the bundle knows, as the ranking task compares them."""
-        if not self.ranking or self.answering.vectors is None:
-            return None
-        part = self.bundle.network.task(self.ranking)
-        return Exact(part.items(self.answering.vectors[1 : self.shelf.known + 1]).cpu().numpy())
-
-    def _asked_for(self) -> Array:
-        """(rows,) how often each item was asked for lately, or ever: what those see of whom nothing is known."""
-        snapshots, rows = self.ground.stock.snapshots, np.arange(self.shelf.rows)
-        if snapshots is not None:
-            now = snapshots.snapshot(np.full(1, self.bundle.now))
-            return np.asarray(snapshots.items.figures(rows, now).sum(1))
-        log = self.ground.stock.log
-        return np.zeros(len(rows)) if log is None else np.bincount(self.ground.current_item[log.item], minlength=len(rows)).astype(float)
-
     @property
     def names(self) -> list[str]:
         """Every name that a value model may use: `task.column`, `task` of a ranking, `words` of a search, `item.feature`."""
@@ -112,7 +81,7 @@ class Engine:
 
     def close(self) -> None:
         """Let go of what was kept."""
-        self.users = Kept(0)
+        self.users, self.questions = Kept(0), Kept(0)
 
     # --- questions about items
 
@@ -124,7 +93,7 @@ class Engine:
         """
         _positive(ask.k)
         visit = self.visit(ask)
-        return self._ranked(ask, visit, self._candidates(ask, visit), value)
+        return self._ranked(ask, visit, self.finding.candidates(ask, visit), value)
 
     def search(self, ask: Ask, value: Worth | None = None) -> Ranked:
         """Items whose texts and names share words with `ask.query`, best first; filters hold.
@@ -136,7 +105,7 @@ class Engine:
         if not ask.query.strip():
             raise ConfigError("search needs a query with a word in it.")
         visit = self.visit(ask)
-        fits = np.where(self._allowed(ask, visit), self.texts.scores(ask.query), 0)
+        fits = np.where(self.finding.allowed(ask, visit), self.texts.scores(ask.query), 0)
         rows = candidates.leading(fits, self.options.candidates)
         near = fits[rows] / max(float(fits[rows].max(initial=0.0)), 1e-9)
         return self._ranked(ask, visit, Listed(rows, np.ones((len(rows), 1), bool), [WORDS], near.astype(np.float64)), value)
@@ -151,7 +120,7 @@ class Engine:
         for item in dict.fromkeys(ask.items):
             named.setdefault(visit.naming.row(item), []).append(item)
         rows = np.array(list(named), np.int64)
-        rows = rows[self._matching(ask, visit, rows)]
+        rows = rows[self.finding.matching(ask, visit, rows)]
         found = self._ranked(ask, visit, Listed(rows, np.ones((len(rows), 1), bool), ["asked"]), value)
         shared = {visit.naming.id(row): items for row, items in named.items() if len(items) > 1}
         if not shared:
@@ -221,20 +190,12 @@ class Engine:
 
     def forecast(self, table: str = "", rows: Sequence[people.Row] = ()) -> tuple[str, list[tuple[dict[str, Any], dict[str, float]]]]:
         """(The table, for each row its words and ids, and the periods ahead) of a table with a task of counts; rows bring its columns."""
-        name = people.table_of(self.bundle, table, people.counted(self.bundle), "counts")
-        tasks = [task for task in self.bundle.served if self.bundle.store.tasks[task].samples == name and self.bundle.store.tasks[task].kind == "count"]
-        keys = [{key: each for key, each in row.items() if isinstance(each, str)} for row in rows]
-        return name, list(zip(keys, self.predict(name, rows, tasks), strict=True))
+        return people.forecast(self.bundle, self.predict, table, rows)
 
     def offers(self, table: str = "", rows: Sequence[people.Row] = (), k: int = 100) -> tuple[str, list[tuple[int, float, dict[str, float]]]]:
         """(The table, the k best rows: place, score, answers) of a table about users and offers, by its first task that answers a chance."""
         _positive(k)
-        fits = people.offered(self.bundle)
-        name = people.table_of(self.bundle, table, list(fits), "offers")
-        answers = self.predict(name, rows)
-        column = f"{fits[name]}.{list(self.bundle.network.task(fits[name]).columns())[-1]}"
-        order = sorted(range(len(answers)), key=lambda i: (-answers[i][column], i))[:k]
-        return name, [(i, answers[i][column], answers[i]) for i in order]
+        return people.offers(self.bundle, self.predict, table, rows, k)
 
     def numbers(self, items: Sequence[str]) -> dict[str, list[float]]:
         """`item.feature` -> the number of each item, nan where it is missing or the item is not known."""
@@ -255,13 +216,16 @@ class Engine:
         if ask.basket:
             past, naming, now = self._with_basket(user, events, ask)
         else:
-            stamp = (len(events), events[0].id, events[-1].id) if events else ()
+            stamp: tuple[Any, ...] = (len(events), events[0].id, events[-1].id) if events else ()
             past, naming = self.users.get(user, stamp, lambda: self._laid(user, events))
             naming = naming.again()
             now = past.newest if ask.now is None else ask.now
         self._whole(now)
         scenario = self.ground.scenarios.get(ask.scenario, 0)
-        return Visit(self.answering, past, naming, user, scenario, now, self.pointwise, self.ranking)
+        visit = Visit(self.answering, past, naming, user, scenario, now, self.pointwise, self.ranking)
+        if ask.basket:
+            return visit
+        return replace(visit, kept=lambda: self.questions.get((user, scenario), (*stamp, now), visit.read))
 
     def _laid(self, user: str, events: Sequence[Happened]) -> tuple[Past, Naming]:
         naming = Naming(self.ground)
@@ -280,47 +244,6 @@ class Engine:
         since = self.bundle.facts["since"]
         if since is not None and now < since:
             raise DataError(f"The question's moment is {now}, and the bundle holds whole pasts from {since} on only. Ask for a later moment.")
-
-    def _candidates(self, ask: Ask, visit: Visit) -> Listed:
-        allowed = self._allowed(ask, visit)
-        most = self.options.candidates
-        sources: dict[str, Array] = {}
-        if self.ground.stock.log is not None and len(visit.pasts.item):
-            sources["history"] = candidates.only(candidates.history(visit.pasts, self.ground.current_item, OWN), allowed, OWN)
-            sources |= {name: candidates.only(rows, allowed, GOES) for name, rows in going(visit.past.stock, visit.question.moment, visit.pasts).items()}
-        if self.index is not None:
-            vector = self.answering.query(visit.question, self.ranking)
-            sources["vectors"] = self.index.nearest(vector[None], most, allowed[1 : len(self.index) + 1])[0][0] + 1
-        sources["popular"] = candidates.only(self.popular, allowed, most)
-        rows, brought = candidates.merged(sources, most)
-        return Listed(rows, brought, list(sources))
-
-    def _allowed(self, ask: Ask, visit: Visit) -> Array:
-        """(rows,) bool: items that may be answered."""
-        allowed = self.shelf.allowed(ask.filters)
-        out = self._out(ask, visit)
-        if not len(out):
-            return allowed
-        allowed = allowed.copy()
-        allowed[out] = False
-        return allowed
-
-    def _out(self, ask: Ask, visit: Visit) -> Array:
-        """Rows of items that this question leaves out by name or by the past."""
-        known = self.bundle.plan.behaviours
-        for name in ask.filters.leave_out:
-            if name not in known:
-                raise ConfigError(f"filters.leave_out: the bundle knows no behaviour {name!r}.{hint(name, known)}")
-        own = tuple(self.bundle.network.task(self.ranking).leave_out) if self.ranking and ask.items is None else ()
-        behaviours = tuple(dict.fromkeys((*ask.filters.leave_out, *own)))
-        named = self.ground.items.numbered(ask.filters.items_out)
-        held = visit.held(behaviours) if behaviours and self.ground.stock.log is not None else named[:0]
-        return np.concatenate([self.ground.current_item[named], held])
-
-    def _matching(self, ask: Ask, visit: Visit, rows: Array) -> Array:
-        """(K,) bool: which of the caller's own items stay."""
-        keep = self.shelf.matching(ask.filters)[rows]
-        return np.asarray(keep & ~np.isin(self.ground.current_item[rows], self._out(ask, visit)))
 
     def _worth(self, visit: Visit, listed: Listed, value: Worth | None, question: Any = None) -> tuple[Array, dict[str, Array]]:
         """((K,) what each item is worth, the columns that it was made of)."""

@@ -1,6 +1,6 @@
 """What is known and guessed of a user, and answers for rows that the caller brings: the tables' side of the engine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from banyan.serving.visit import Visit, finite
 from banyan.store.hints import hint
 
 Row = Mapping[str, Any]
+Answered = Callable[[str, Sequence[Row], Sequence[str] | None], list[dict[str, float]]]  # answers of a table's tasks for rows
 MOST = 10_000  # rows of one question
 
 
@@ -125,3 +126,21 @@ def offered(bundle: Bundle) -> dict[str, str]:
         if fits and not table.ranking and bundle.network.task(task).answers == "chances":
             found.setdefault(name, task)
     return found
+
+
+def forecast(bundle: Bundle, answered: Answered, table: str, rows: Sequence[Row]) -> tuple[str, list[tuple[dict[str, Any], dict[str, float]]]]:
+    """(The table, for each row its words and ids, and the periods ahead) of a table with a task of counts."""
+    name = table_of(bundle, table, counted(bundle), "counts")
+    tasks = [task for task in bundle.served if bundle.store.tasks[task].samples == name and bundle.store.tasks[task].kind == "count"]
+    keys = [{key: each for key, each in row.items() if isinstance(each, str)} for row in rows]
+    return name, list(zip(keys, answered(name, rows, tasks), strict=True))
+
+
+def offers(bundle: Bundle, answered: Answered, table: str, rows: Sequence[Row], k: int) -> tuple[str, list[tuple[int, float, dict[str, float]]]]:
+    """(The table, the k best rows: place, score, answers) of a table about users and offers, by its first task that answers a chance."""
+    fits = offered(bundle)
+    name = table_of(bundle, table, list(fits), "offers")
+    answers = answered(name, rows, None)
+    column = f"{fits[name]}.{list(bundle.network.task(fits[name]).columns())[-1]}"
+    order = sorted(range(len(answers)), key=lambda i: (-answers[i][column], i))[:k]
+    return name, [(i, answers[i][column], answers[i]) for i in order]

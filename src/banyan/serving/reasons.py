@@ -25,9 +25,9 @@ def without(visit: Visit) -> Mapping[str, Question]:
         nobody = {
             name: replace(b, entities={k: torch.zeros_like(v) if k == USER else v for k, v in b.entities.items()}) for name, b in question.batches.items()
         }
-        found["user"] = replace(question, batches=nobody, views={})
+        found["user"] = question.but(nobody)
     if any(batch.past is not None for batch in question.batches.values()):
-        found["history"] = replace(question, batches={name: replace(b, past=None) for name, b in question.batches.items()}, views={})
+        found["history"] = question.but({name: replace(b, past=None) for name, b in question.batches.items()})
     if visit.past.stock.log is not None:
         found["pair"] = replace(question, paired=False)
     if visit.scenario:

@@ -1,6 +1,6 @@
 """One question on its way: whose past, seen when, read by the network once, and what the tasks answer about items."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from banyan.errors import BundleError
 from banyan.features.pairs import Pasts
+from banyan.features.stock import Moment
 from banyan.serving.answering import Answering, Question
 from banyan.serving.pasts import Naming, Past
 from banyan.types import Array
@@ -37,22 +38,32 @@ class Visit:
     now: int
     pointwise: tuple[str, ...]  # the tasks about a user and an item
     ranking: str  # the ranking task; empty without one
+    kept: Callable[[], Question] | None = None  # gives what was read before, where nothing happened since
 
     @cached_property
     def question(self) -> Question:
         """The user's row, read by the network."""
+        return self.read() if self.kept is None else self.kept()
+
+    def read(self) -> Question:
+        """The user's row, read now."""
         samples = [self.answering._samples(task) for task in (*self.pointwise, *([self.ranking] if self.ranking else []))]
-        return self.answering.question(self.past, self.user, self.scenario, self.now, samples)
+        return self.answering.question(self.past, self.user, self.scenario, self.now, samples, self.moment)
+
+    @cached_property
+    def moment(self) -> Moment:
+        """Where the past stands."""
+        return self.past.moment([self.user], self.now)
 
     @cached_property
     def pasts(self) -> Pasts:
         """The newest events before the moment."""
         stock = self.past.stock
-        return stock.pasts(self.past.moment([self.user], self.now), stock.pair_last)
+        return stock.pasts(self.moment, stock.pair_last)
 
     def held(self, behaviours: Sequence[str]) -> Array:
         """Row numbers of the items that the past holds by one of the behaviours, as far back as the bundle's log goes."""
-        return self.past.stock.had(self.past.moment([self.user], self.now), behaviours)[1]
+        return self.past.stock.had(self.moment, behaviours)[1]
 
     def columns(self, rows: Array, names: Sequence[str] | None = None, question: Question | None = None) -> dict[str, Array]:
         """Name -> (K,) float64 answers about K distinct items: `task.column`, and the ranking's score by its task's name. All unless `names` are given."""
@@ -66,7 +77,7 @@ class Visit:
             found[self.ranking] = self.answering.scores(question, self.ranking, rows).astype(np.float64)
         if wanted:
             answers = self.answering.answers(question, wanted, rows)
-            for task in wanted:
+            for task in answers:
                 found |= {f"{task}.{column}": each.astype(np.float64) for column, each in zip(network.task(task).columns(), answers[task].T, strict=True)}
         return finite(found)
 

@@ -27,6 +27,17 @@ class Sharing(nn.Module, ABC):
     def forward(self, x: Float[Tensor, "B S D"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
         """The views asked for, in the order asked. In evaluation mode a row does not depend on its neighbours."""
 
+    def entry(self, views: Sequence[int]) -> tuple[Float[Tensor, "R I"], Float[Tensor, " R"]] | None:
+        """Weights and biases of the linear layer through which alone these views read `x.flatten(1)`; None for a part that reads it in another way.
+
+        With them a question about many items multiplies once what its rows have in common (`banyan.about`).
+        """
+        return None
+
+    def entered(self, out: Float[Tensor, "B R"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
+        """`forward` in evaluation mode from what the layer of `entry` made of the rows, without gradients; `out` may be written over."""
+        raise TypeError(f"{type(self).__name__} has no entry.")
+
     def penalty(self) -> Tensor:
         """A term added to the total loss outside the balancer (nats, scalar); 0 unless the part has one."""
         return next(self.parameters()).new_zeros(())

@@ -82,6 +82,13 @@ class Experts(nn.Module):
         found += [self._dropped(each.relu()) for each in last]
         return mix(logits.reshape(len(x), len(views), -1).softmax(-1), self._later(found))
 
+    def entered(self, out: Float[Tensor, "B R"]) -> Float[Tensor, "E B H"]:
+        """All experts in evaluation mode, from what the first layer makes before its ReLU; `out` is written over."""
+        found = out.relu_().view(len(out), -1, self.hidden).transpose(0, 1)
+        for weights, biases in zip(self.later, self.later_bias, strict=True):
+            found = torch.baddbmm(biases.unsqueeze(1), found, weights.mT).relu_()
+        return found
+
     def _blocks(self) -> list[tuple[Tensor, Tensor]]:
         rows = self.hidden * max(1, WIDE // self.hidden)
         return list(zip(torch.split(self.first, rows), torch.split(self.first_bias, rows), strict=True))
@@ -110,15 +117,30 @@ class Gates(nn.Module):
     def forward(self, x: Float[Tensor, "B I"], views: Sequence[int]) -> Float[Tensor, "B V E"]:
         """Weights >= 0 that sum to 1 over the experts."""
         weight, bias = self.stacked(views)
-        return functional.linear(x, weight, bias).view(x.shape[0], len(views), -1).softmax(-1)
+        return self.softmax(functional.linear(x, weight, bias), len(views))
 
     def stacked(self, views: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Weights (V * E, I) and biases (V * E,) of these views' gates, one below the other."""
         return torch.cat([self.weight[view] for view in views]), torch.cat([self.bias[view] for view in views])
 
+    def softmax(self, logits: Float[Tensor, "B W"], views: int) -> Float[Tensor, "B V E"]:
+        """The gates of so many views from their stacked logits."""
+        return logits.view(len(logits), views, -1).softmax(-1)
+
     def of(self, view: int) -> list[nn.Parameter]:
         """The parameters of one view's gate."""
         return [self.weight[view], self.bias[view]]
+
+
+def mixed(gates: Float[Tensor, "B V E"], experts: Float[Tensor, "E B H"]) -> Float[Tensor, "V B H"]:
+    """`mix` of experts that lie stacked."""
+    return torch.bmm(gates, experts.transpose(0, 1)).transpose(0, 1)
+
+
+def layer(dense: nn.Module) -> tuple[Tensor, Tensor]:
+    """(Weight, bias) of the linear layer that a `dense` begins with."""
+    first = dense[0]  # type: ignore[index]
+    return first.weight, first.bias
 
 
 def mix(gates: Float[Tensor, "B V E"], experts: list[Tensor]) -> Float[Tensor, "V B H"]:

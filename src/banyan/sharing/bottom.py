@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from banyan.sharing import Sharing
-from banyan.sharing._blocks import mlp, refuse
+from banyan.sharing._blocks import layer, mlp, refuse
 from banyan.types import Sizes
 
 
@@ -26,4 +26,13 @@ class Bottom(Sharing):
     def forward(self, x: Float[Tensor, "B S D"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
         """One shared output, seen once for each view asked for."""
         shared: Tensor = self.network(x.flatten(1))
+        return shared.expand(len(views), -1, -1)
+
+    def entry(self, views: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The first layer."""
+        return layer(self.network[0])
+
+    def entered(self, out: Float[Tensor, "B R"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
+        """The other layers."""
+        shared: Tensor = self.network[1:](out.relu_())
         return shared.expand(len(views), -1, -1)

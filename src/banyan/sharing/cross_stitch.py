@@ -43,16 +43,27 @@ class CrossStitch(Sharing):
 
     def forward(self, x: Float[Tensor, "B S D"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
         """All towers up to the last stitch, then the last layers asked for."""
-        hidden = torch.stack(self.first(x.flatten(1)))  # (all views, B, h): every tower is read by every other
+        return self._stitched(torch.stack(self.first(x.flatten(1))), views)
+
+    def entry(self, views: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The first layer of every tower."""
+        return self.first.first, self.first.first_bias
+
+    def entered(self, out: Float[Tensor, "B R"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
+        """What comes behind the first layers."""
+        return self._stitched(self.first.entered(out).contiguous(), views)
+
+    def owned(self, view: int) -> list[nn.Parameter]:
+        """The view's last layer; all before it reaches the other views through the stitches."""
+        return [self.last[view], self.last_bias[view]]
+
+    def _stitched(self, hidden: Float[Tensor, "U B h"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
+        """From the first layers of all towers, U: every tower is read by every other."""
         for stitch, weight, bias in zip(self.stitches, self.inner, self.inner_bias, strict=False):
             hidden = self._drop(torch.baddbmm(bias, _stitched(stitch, hidden), weight.mT).relu())
         asked = _stitched(self.stitches[-1][list(views)], hidden)
         out = [functional.linear(each, self.last[view], self.last_bias[view]) for view, each in zip(views, asked, strict=True)]
         return self._drop(torch.stack(out).relu())
-
-    def owned(self, view: int) -> list[nn.Parameter]:
-        """The view's last layer; all before it reaches the other views through the stitches."""
-        return [self.last[view], self.last_bias[view]]
 
     def _drop(self, hidden: Tensor) -> Tensor:
         return functional.dropout(hidden, self.dropout, self.training)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from banyan.sharing import Sharing
-from banyan.sharing._blocks import linear, mlp, refuse
+from banyan.sharing._blocks import layer, linear, mlp, refuse
 from banyan.types import Sizes
 
 
@@ -32,9 +32,15 @@ class Hierarchy(Sharing):
 
     def forward(self, x: Float[Tensor, "B S D"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
         """The views asked for and, unseen, the ancestors that they read."""
-        shared = self.bottom(x.flatten(1))
-        found: dict[int, Tensor] = {}
-        return torch.stack([self._view(view, shared, found) for view in views])
+        return self._over(self.bottom(x.flatten(1)), views)
+
+    def entry(self, views: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The bottom's first layer."""
+        return layer(self.bottom[0])
+
+    def entered(self, out: Float[Tensor, "B R"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
+        """The rest of the bottom, and all that stands on it."""
+        return self._over(self.bottom[1:](out.relu_()), views)
 
     def owned(self, view: int) -> list[nn.Parameter]:
         """The tower and the transfer of a view that is nobody's parent; a parent's are moved by its children too."""
@@ -42,6 +48,10 @@ class Hierarchy(Sharing):
             return []
         transfer = self.transfers[str(view)].parameters() if str(view) in self.transfers else ()
         return [*self.towers[view].parameters(), *transfer]
+
+    def _over(self, shared: Tensor, views: Sequence[int]) -> Float[Tensor, "V B H"]:
+        found: dict[int, Tensor] = {}
+        return torch.stack([self._view(view, shared, found) for view in views])
 
     def _view(self, view: int, shared: Tensor, found: dict[int, Tensor]) -> Tensor:
         if view not in found:

@@ -31,6 +31,15 @@ class Linear(Sharing):
         flat = self.drop(x.flatten(1))
         return torch.stack([self.views[view](flat) for view in views])
 
+    def entry(self, views: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """All there is."""
+        weights, biases = zip(*((each.weight, each.bias) for each in map(self.views.__getitem__, views)), strict=True)
+        return torch.cat(weights), torch.cat(biases)
+
+    def entered(self, out: Float[Tensor, "B R"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
+        """One view beside the other."""
+        return out.view(len(out), len(views), -1).transpose(0, 1)
+
     def owned(self, view: int) -> list[nn.Parameter]:
         """The view's map."""
         return list(self.views[view].parameters())

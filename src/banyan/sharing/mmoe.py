@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from banyan.sharing import Sharing
-from banyan.sharing._blocks import Experts, Gates, refuse
+from banyan.sharing._blocks import Experts, Gates, mixed, refuse
 from banyan.types import Sizes
 
 
@@ -27,6 +28,16 @@ class MMoE(Sharing):
     def forward(self, x: Float[Tensor, "B S D"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
         """The experts once, mixed by the gates asked for."""
         return self.experts.gated(x.flatten(1), self.gates, views)
+
+    def entry(self, views: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The first layer of every expert, then the gates asked for."""
+        gates = self.gates.stacked(views)
+        return torch.cat([self.experts.first, gates[0]]), torch.cat([self.experts.first_bias, gates[1]])
+
+    def entered(self, out: Float[Tensor, "B R"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
+        """The experts' other layers, mixed."""
+        hidden = len(self.experts.first)
+        return mixed(self.gates.softmax(out[:, hidden:], len(views)), self.experts.entered(out[:, :hidden]))
 
     def owned(self, view: int) -> list[nn.Parameter]:
         """The view's gate."""

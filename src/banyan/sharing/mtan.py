@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from banyan.sharing import Sharing
-from banyan.sharing._blocks import dense, linear, mlp, refuse
+from banyan.sharing._blocks import dense, layer, linear, mlp, refuse
 from banyan.types import Sizes
 
 
@@ -30,10 +30,21 @@ class Mtan(Sharing):
 
     def forward(self, x: Float[Tensor, "B S D"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
         """The shared layers once, then the masks asked for."""
-        hidden, levels = x.flatten(1), []
-        for layer in self.shared:
-            hidden = layer(hidden)
-            levels.append(hidden)
+        return self._masked(self.shared[0](x.flatten(1)), views)
+
+    def entry(self, views: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The first shared layer."""
+        return layer(self.shared[0])
+
+    def entered(self, out: Float[Tensor, "B R"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
+        """The other layers and the masks."""
+        return self._masked(out.relu_(), views)
+
+    def _masked(self, hidden: Tensor, views: Sequence[int]) -> Float[Tensor, "V B H"]:
+        """From the first shared layer's values on."""
+        levels = [hidden]
+        for each in self.shared[1:]:
+            levels.append(each(levels[-1]))
         return torch.stack([self.masks[view](levels) for view in views])
 
     def owned(self, view: int) -> list[nn.Parameter]:

@@ -1,13 +1,14 @@
 """Progressive layered extraction: shared experts, experts of each view's own, and gates between them, level over level."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from banyan.sharing import Sharing
-from banyan.sharing._blocks import Experts, Gates, mix, refuse
+from banyan.sharing._blocks import Experts, Gates, mix, mixed, refuse
 from banyan.types import Sizes
 
 
@@ -33,10 +34,28 @@ class Ple(Sharing):
     def forward(self, x: Float[Tensor, "B S D"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
         """All paths up to the last level, where only the views asked for are computed."""
         flat = x.flatten(1)
-        every = range(self.sizes.views)  # below the last level every view's experts feed the shared path
-        shared, paths = flat, dict.fromkeys(every, flat)
-        for level in self.levels:
-            shared, paths = level(shared, paths, views if level.last else every)
+        return self._up(flat, dict.fromkeys(range(self.sizes.views), flat), self.levels, views)
+
+    def entry(self, views: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """All that reads the row in the first level."""
+        return self._first.entry(self._heard(self._first, views))
+
+    def entered(self, out: Float[Tensor, "B R"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
+        """The rest of the first level, and those above it."""
+        shared, paths = self._first.entered(out, self._heard(self._first, views))
+        return self._up(shared, paths, self.levels[1:], views)
+
+    @property
+    def _first(self) -> "_Level":
+        return self.levels[0]  # type: ignore[return-value]
+
+    def _heard(self, level: "_Level", views: Sequence[int]) -> Sequence[int]:
+        """Below the last level every view's experts feed the shared path."""
+        return views if level.last else range(self.sizes.views)
+
+    def _up(self, shared: Tensor, paths: dict[int, Tensor], levels: Iterable[nn.Module], views: Sequence[int]) -> Float[Tensor, "V B H"]:
+        for level in levels:
+            shared, paths = level(shared, paths, self._heard(level, views))  # type: ignore[arg-type]
         return torch.stack([paths[view] for view in views])
 
     def owned(self, view: int) -> list[nn.Parameter]:
@@ -65,3 +84,28 @@ class _Level(nn.Module):
             return shared, found
         everyone = [each for view in sorted(own) for each in own[view]] + common
         return mix(self.shared_gate(shared, [0]), everyone)[0], found
+
+    def entry(self, views: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The first layers of the experts: shared ones, each view's in rising order; then the gates of those views, and that of the shared path."""
+        heard = sorted(set(views))
+        experts = [self.shared, *(self._experts(view) for view in heard)]
+        gates = [self.gates.stacked(heard), *([] if self.shared_gate is None else [self.shared_gate.stacked([0])])]
+        weights, biases = zip(*[(each.first, each.first_bias) for each in experts], *gates, strict=True)
+        return torch.cat(weights), torch.cat(biases)
+
+    def entered(self, out: Float[Tensor, "B R"], views: Sequence[int]) -> tuple[Tensor, dict[int, Tensor]]:
+        """(The shared path, each view's) from what the layer of `entry` made of one row for all paths."""
+        heard = sorted(set(views))
+        experts = [self.shared, *(self._experts(view) for view in heard)]
+        places = list(accumulate([len(each.first) for each in experts], initial=0))
+        common, *own = [each.entered(out[:, a:b]) for each, (a, b) in zip(experts, pairwise(places), strict=True)]
+        logits = out[:, places[-1] :]
+        width = len(heard) * len(self.gates.weight[0])
+        gates = self.gates.softmax(logits[:, :width], len(heard))
+        found = {view: mixed(gates[:, i : i + 1], torch.cat([mine, common]))[0] for i, (view, mine) in enumerate(zip(heard, own, strict=True))}
+        if self.shared_gate is None:
+            return out, found
+        return mixed(self.shared_gate.softmax(logits[:, width:], 1), torch.cat([*own, common]))[0], found
+
+    def _experts(self, view: int) -> Experts:
+        return self.own[view]  # type: ignore[return-value]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from banyan.errors import ConfigError
 from banyan.sharing import Sharing
-from banyan.sharing._blocks import mlp, refuse
+from banyan.sharing._blocks import layer, mlp, refuse
 from banyan.types import Sizes
 
 
@@ -36,6 +36,16 @@ class Soft(Sharing):
         """The towers of the views asked for, and no other."""
         flat = x.flatten(1)
         return torch.stack([self.towers[view](flat) for view in views])
+
+    def entry(self, views: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The first layers of the towers asked for."""
+        weights, biases = zip(*(layer(self.towers[view][0]) for view in views), strict=True)  # type: ignore[index]
+        return torch.cat(weights), torch.cat(biases)
+
+    def entered(self, out: Float[Tensor, "B R"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
+        """The rest of each tower."""
+        each = out.relu_().chunk(len(views), 1)
+        return torch.stack([self.towers[view][1:](one) for view, one in zip(views, each, strict=True)])  # type: ignore[index]
 
     def penalty(self) -> Tensor:
         """The mean squared distance of a tower from the mean tower, times `strength` (nats, scalar)."""

@@ -262,3 +262,16 @@ def test_several_threads_get_what_one_gets(live) -> None:
     alone = [live.engine.recommend(ask) for ask in asks]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(live.engine.recommend, asks)) == alone
+
+
+def test_what_was_read_of_a_user_is_read_again_when_something_happened(made) -> None:
+    live = made(questions=2)
+    one, again = (live.engine.rank(Ask("u3", items=("i4", "i5"), k=2)) for _ in range(2))
+    assert one == again
+    assert live.engine.questions.hits > 0
+    live.happens("u3", ("i4", "buy", 1))
+    assert live.engine.rank(Ask("u3", items=("i4", "i5"), k=2)) != one
+    assert live.engine.rank(Ask("u3", items=("i4", "i5"), k=2, scenario="search")) != one
+    for user in ("u4", "u5", "u6"):
+        live.engine.recommend(Ask(user, k=1))
+    assert len(live.engine.questions) == 2

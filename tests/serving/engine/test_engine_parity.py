@@ -149,8 +149,8 @@ def test_the_same_question_twice_and_in_another_company_has_the_same_answer(live
 
 def test_items_tokens_made_ahead_or_as_they_are_asked_for_give_the_same_answers(made) -> None:
     ahead, asked = made(), made(tokens=0)
-    assert ahead.engine.answering.ready is not None
-    assert asked.engine.answering.ready is None
+    assert ahead.engine.answering.ahead.ready is not None
+    assert asked.engine.answering.ahead.ready is None
     one, other = (each.engine.rank(Ask("u3", items=tuple(ITEMS), k=50)).items for each in (ahead, asked))
     answers = [{each.item: each.answers for each in found} for found in (one, other)]
     for item in ITEMS:
