@@ -1,6 +1,7 @@
 """How the model ages: what has drifted since it was trained, whether its probabilities still hold, when it is trained again and what came of that."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from banyan.serving.messages import CalibrationOut, DriftOut, FreshnessAnswer, RetrainedOut, ScheduleOut
 from banyan.web.cards import tag
@@ -68,7 +69,7 @@ def _retrained(desk: Desk, found: Sequence[RetrainedOut]) -> None:
         return
     rows: list[list[Cell]] = [
         [
-            desk.when(each.at), lambda each=each: tag("a", "link", each.version, href=address("versions")), lambda each=each: _came(desk, each),
+            desk.when(each.at), partial(tag, "a", "link", each.version, href=address("versions")), partial(_came, desk, each),
             "; ".join(each.reasons) or "–", number(each.events), desk.span(each.seconds),
         ]
         for each in found[:RETRAININGS]

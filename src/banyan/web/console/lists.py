@@ -1,6 +1,7 @@
 """Items as an operator reads them: a ranked list with scores, answers and reasons; what moved a score, drawn as signed bars."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from urllib.parse import urlencode
 
 from banyan.serving.messages import PlacedItem, Reason
@@ -27,11 +28,11 @@ def ranked(desk: Desk, items: Sequence[PlacedItem], names: Mapping[str, str], la
     rows: list[list[Cell]] = [
         [
             str(place + 1),
-            lambda each=each: item_link(each.item, names.get(each.item, each.item)),
+            partial(item_link, each.item, names.get(each.item, each.item)),
             number(each.score),
-            lambda each=each: _answers(each.answers),
+            partial(_answers, each.answers),
             ", ".join(words(f"source.{name}") if words.known(f"source.{name}") else name for name in each.sources) or "–",
-            lambda each=each: _why(desk, each, names, explain),
+            partial(_why, desk, each, names, explain),
         ]
         for place, each in enumerate(items)
     ]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -118,7 +119,7 @@ def _past(desk: Desk, found: list[ExperimentOut], chosen: ExperimentOut | None) 
             return
         rows: list[list[Cell]] = [
             [
-                lambda each=each: _name(each, chosen), words("experiments.runs" if each.running else "experiments.over"), each.version, each.against,
+                partial(_name, each, chosen), words("experiments.runs" if each.running else "experiments.over"), each.version, each.against,
                 f"{each.share:.0%}", each.outcome, desk.when(each.began),
             ]
             for each in found[:PAST]

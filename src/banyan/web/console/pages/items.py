@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -93,7 +94,7 @@ async def _browse(desk: Desk) -> None:
             :COLUMNS
         ]
         rows: list[list[Cell]] = [
-            [lambda each=each: item_link(each.item, looks.name(each.item, each.features)), *(shown(each.features.get(name)) for name in columns)]
+            [partial(item_link, each.item, looks.name(each.item, each.features)), *(shown(each.features.get(name)) for name in columns)]
             for each in told.answer.items
         ]
         table([words("item"), *columns], rows, words("items.popular"))

@@ -1,6 +1,7 @@
 """Tasks: trained together against each alone, against the best simple baseline, by scenario, and whether their probabilities mean what they say."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from banyan.serving.messages_console import EvaluationAnswer
@@ -69,8 +70,8 @@ def _table(desk: Desk, rows: Sequence[Row]) -> None:
         rising = "↑" if each.get("rising") else "↓"
         found.append(
             [each["task"], str(each.get("kind", "")), f"{each.get('metric', '')} {rising}", number(each.get("rows")),
-             between(each.get("joint"), each.get("interval")), number(each.get("alone")), lambda each=each: _verdict(desk, each.get("verdict")),
-             f"{best} {number((each.get('baselines') or {}).get(best))}" if best else "–", lambda each=each: _verdict(desk, each.get("over_best_verdict"))]
+             between(each.get("joint"), each.get("interval")), number(each.get("alone")), partial(_verdict, desk, each.get("verdict")),
+             f"{best} {number((each.get('baselines') or {}).get(best))}" if best else "–", partial(_verdict, desk, each.get("over_best_verdict"))]
         )  # fmt: skip
     table(heads, found, words("tasks.joint"), numbers=(3, 4, 5))
 

@@ -1,6 +1,7 @@
 """Training runs: how far they are, and the loss of every task as it falls. A run that goes on is drawn as it goes."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -38,8 +39,8 @@ def _runs(desk: Desk, runs: list[ProgressOut], chosen: ProgressOut) -> None:
     heads = [desk.words(f"training.{key}") for key in ("run", "state", "step", "tasks")] + [desk.words("training.changed")]
     rows: list[list[Cell]] = [
         [
-            lambda each=each: _link(desk, each, chosen),
-            lambda each=each: _state(desk, each),
+            partial(_link, desk, each, chosen),
+            partial(_state, desk, each),
             number(each.step),
             number(len(each.losses)),
             desk.when(each.changed),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from functools import partial
 from urllib.parse import urlencode
 
 from banyan.serving import messages as m
@@ -101,7 +102,7 @@ async def _events(desk: Desk, found: m.UserEvents) -> None:
     rows = [
         [
             desk.when(each.time) if isinstance(each.time, str) else str(each.time), readable(each.behaviour),
-            (lambda each=each: item_link(each.item, names.get(each.item, each.item))) if each.item else each.query or "–", readable(each.scenario) or "–",
+            (partial(item_link, each.item, names.get(each.item, each.item))) if each.item else each.query or "–", readable(each.scenario) or "–",
             number(each.value),
         ]
         for each in newest

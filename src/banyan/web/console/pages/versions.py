@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from banyan.client import Call
@@ -75,8 +76,8 @@ def _listed(desk: Desk, models: ModelsAnswer, do: Do, check: Callable[[str], Awa
             button(words("versions.back.to", version=before), back, "button quiet")
         heads = [words(f"versions.{key}") for key in ("version", "state", "added", "note", "time", "do")]
         rows: list[list[Cell]] = [
-            [each.version, lambda each=each: _states(desk, each), desk.when(each.added), each.note or "–", milliseconds(each),
-             lambda each=each: _acts(desk, each, do, check)]
+            [each.version, partial(_states, desk, each), desk.when(each.added), each.note or "–", milliseconds(each),
+             partial(_acts, desk, each, do, check)]
             for each in models.versions
         ]  # fmt: skip
         table(heads, rows, words("versions.kept"), numbers=(4,))
