@@ -7,13 +7,14 @@ import numpy as np
 
 from banyan.types import Array
 
-SIDE = 48  # pixels a side that are counted
+SIDE = 32  # pixels a side that are counted
 STEPS = (6, 9, 9)  # bins of L*, a* and b* of the whole
 COARSE = (3, 5, 5)  # of each place
-PLACES = ((0, 24, 0, 24), (0, 24, 24, 48), (24, 48, 0, 24), (24, 48, 24, 48), (14, 34, 14, 34))  # rows and columns: four quarters and the middle
+PLACES = ((0, 16, 0, 16), (0, 16, 16, 32), (16, 32, 0, 16), (16, 32, 16, 32), (9, 23, 9, 23))  # rows and columns: four quarters and the middle
 WIDTH = int(np.prod(STEPS)) + len(PLACES) * int(np.prod(COARSE)) + 6  # entries of the vector
 _LOW, _HIGH = np.array([0.0, -60.0, -60.0]), np.array([100.0, 80.0, 80.0])  # Lab values that the bins span; what lies beyond counts as the edge
 _MATRIX = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])  # linear sRGB -> XYZ, D65
+_CORNERS = np.array(list(np.ndindex(2, 2, 2)))
 _WHITE = np.array([0.95047, 1.0, 1.08883])
 _STRAIGHT = np.where(np.arange(256) / 255 <= 0.04045, np.arange(256) / 255 / 12.92, ((np.arange(256) / 255 + 0.055) / 1.055) ** 2.4)  # sRGB -> linear
 
@@ -52,9 +53,9 @@ def _shares(found: Array, weight: Array, steps: tuple[int, int, int]) -> Array:
     """Roots of the shares (Hellinger's map); each pixel is shared between the two nearest bins of each axis."""
     place = np.clip((found.reshape(-1, 3) - _LOW) / (_HIGH - _LOW), 0, 1) * (np.array(steps) - 1)
     low = np.minimum(place.astype(np.int64), np.array(steps) - 2)
-    part, weight = place - low, weight.reshape(-1)
-    total = np.zeros(int(np.prod(steps)))
-    for corner in np.ndindex(2, 2, 2):
-        share = np.prod(np.where(corner, part, 1 - part), 1)
-        total += np.bincount(np.ravel_multi_index(tuple((low + corner).T), steps), share * weight, minlength=len(total))
+    part, strides = place - low, np.array([steps[1] * steps[2], steps[2], 1])
+    axes = [np.stack([(1 - part[:, i]), part[:, i]], 1) for i in range(3)]
+    shares = (axes[0][:, :, None, None] * axes[1][:, None, :, None] * axes[2][:, None, None, :]).reshape(-1, 8) * weight.reshape(-1, 1)
+    bins = (low @ strides)[:, None] + _CORNERS @ strides
+    total = np.bincount(bins.reshape(-1), shares.reshape(-1), minlength=int(np.prod(steps)))
     return np.sqrt(total / total.sum())

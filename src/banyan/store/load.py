@@ -39,6 +39,9 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Store:
     except ValidationError as error:
         raise ConfigError(page.mistakes(error)) from error
     store.folder = path.parent
+    for feature in (each for described in (*store.entities.values(), *store.samples.values()) for each in described.features.values()):
+        if feature.kind == "image":  # from the root: a bundle answers elsewhere
+            feature.under = str((path.parent / (feature.under or "")).resolve())
     return store
 
 
