@@ -3,10 +3,10 @@
     python -m benchmarks.photos --data FOLDER
 
 `FOLDER` holds `fashion_catalogue/catalogue.parquet` (a column of picture bytes, a name, attributes; items with md5(id) mod 5 == 1 are held out) and
-`clothing_128/photos.parquet` (phone photos with a label, whether it is for kids, and a sender; five folds by sender, as even as they can be), or one of the two. In training
-each item goes now and then without its photo or without its name (`absent`), so that one model answers from either. A seventh of the training items,
-or of the training senders, chooses the epoch; settings were chosen there too. Baselines of the same run: MobileNetV2's last vector beside colour
-histograms, and tf-idf of words with a linear SVM, each attribute by itself.
+`clothing_128/photos.parquet` (phone photos with a label, whether it is for kids, and a sender; five folds by sender, as even as they can be), or one
+of the two (`--only`). In training each item goes now and then without its photo or without its name (`absent`), so that one model answers from
+either. A seventh of the training items, or of the training senders, chooses the epoch; settings were chosen there too. Baselines of the same run:
+MobileNetV2's last vector beside colour histograms, and tf-idf of words with a linear SVM, each attribute by itself.
 
 The last line printed is a JSON object; an entry goes to RESULTS.md, and `--picture FILE.svg` draws the confusion of the commonest types.
 """
@@ -36,7 +36,7 @@ from banyan.model import Network
 from banyan.store.load import load
 from banyan.store.open import open_store
 from banyan.training.loop import Fit
-from banyan.types import TEST, Array
+from banyan.types import TEST, VALID, Array
 from benchmarks import _confusion, _photo_baselines, _report
 
 WAYS = ("photo", "name", "both")
@@ -111,12 +111,15 @@ def _fashion(options: argparse.Namespace, tell: Tell) -> dict[str, Any]:
     seeds, last = [], None
     for seed in range(options.seeds):
         data, feeder, network, epochs, store = _fitted(page, seed, options)
-        found = {way: _judged(data, network, store, feeder, [] if way == "both" else [photo if way == "name" else name]) for way in WAYS}
+        lack = {"photo": [name], "name": [photo], "both": []}
+        chosen_by = {way: _judged(data, network, store, feeder, lack[way], VALID).figures for way in WAYS}
+        found = {way: _judged(data, network, store, feeder, lack[way]) for way in WAYS}
         rows = int((data.tables["items"].part == TEST).sum())
         seeds.append({way: {task: _accuracy(each, task, rows) for task in attributes} for way, each in found.items()})
         last = found["photo"], data
-        said = "; ".join(f"{way} {' '.join(f'{seeds[-1][way][t]:.4f}' for t in REACH['photo'] if t in attributes)}" for way in WAYS)
-        tell(f"fashion, seed {seed}, best after {epochs} epochs: {said}")
+        shown = [each for each in REACH["photo"] if each in attributes]
+        for what, each in (("valid", {way: {t: chosen_by[way][t]["accuracy"] for t in shown} for way in WAYS}), ("test", seeds[-1])):
+            tell(f"fashion, seed {seed}, best after {epochs} epochs, {what}: {'; '.join(f'{w} ' + ' '.join(f'{each[w][t]:.4f}' for t in shown) for w in WAYS)}")
     if options.picture and last:
         _confusion.draw(options.picture, last[0], last[1], "articleType" if "articleType" in attributes else attributes[0])
     result: dict[str, Any] = {"rows": rows, **{way: {t: _row([s[way][t] for s in seeds], REACH[way].get(t)) for t in attributes} for way in WAYS}}
@@ -199,14 +202,14 @@ def _fitted(page: Path, seed: int, options: argparse.Namespace) -> tuple[Data, F
     return data, feeder, network, record.best_epoch + 1, store
 
 
-def _judged(data: Data, network: Network, store: Any, feeder: Feeder, without: Sequence[str]) -> Evaluation:
-    """The answers on held-out items that lack these features."""
+def _judged(data: Data, network: Network, store: Any, feeder: Feeder, without: Sequence[str], part: int = TEST) -> Evaluation:
+    """The answers on items of a part that lack these features."""
     values: Values = data.stock.entities["item"]
     dense = {key: np.zeros_like(each) if key in without else each for key, each in values.dense.items()}
     bags = {key: (np.zeros_like(each[0]), each[1][:0]) if key in without else each for key, each in values.bags.items()}
     stock = replace(data.stock, entities={**data.stock.entities, "item": replace(values, dense=dense, bags=bags)})
     lacking = Feeder(replace(data, stock=stock)) if without else feeder
-    return evaluate(network, lacking, store.tasks, TEST, most=None)
+    return evaluate(network, lacking, store.tasks, part, most=None)
 
 
 def _accuracy(found: Evaluation, task: str, rows: int) -> float:

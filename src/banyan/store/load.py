@@ -39,7 +39,8 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Store:
     except ValidationError as error:
         raise ConfigError(page.mistakes(error)) from error
     store.folder = path.parent
-    for feature in (each for described in (*store.entities.values(), *store.samples.values()) for each in described.features.values()):
+    described = [*(each.features for each in store.entities.values()), *(each.features for each in store.samples.values())]
+    for feature in (each for features in described for each in features.values()):
         if feature.kind == "image":  # from the root: a bundle answers elsewhere
             feature.under = str((path.parent / (feature.under or "")).resolve())
     return store
