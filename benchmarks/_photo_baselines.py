@@ -1,5 +1,6 @@
 """What a plain approach reaches on photos and names: one linear classifier an attribute."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,20 +20,20 @@ def _plain(vectors: Array) -> Array:
 
 
 def _logistic(x: Array, y: Array, train: Array) -> Any:
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.003, max_iter=ROUNDS)).fit(x[train], y[train])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a hundred rounds are what it gets
+        return make_pipeline(StandardScaler(), LogisticRegression(C=0.003, max_iter=ROUNDS)).fit(x[train], y[train])
 
 
 def fashion(
     table: pl.DataFrame, vectors: Array, name: str, attributes: Sequence[str], hashed: Callable[[object], int], tell: Callable[[str], None]
 ) -> dict[str, dict[str, float]]:
     """Way -> attribute -> accuracy; rows of `table` are those of `vectors`."""
-    import warnings
-
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.svm import LinearSVC
 
@@ -42,13 +43,11 @@ def fashion(
     names = table[name].fill_null("").to_list()
     said = words.fit(each for each, held in zip(names, test, strict=True) if not held).transform(names)
     found: dict[str, dict[str, float]] = {"photo": {}, "name": {}}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for each in attributes:
-            y = table[each].fill_null("").to_numpy()
-            found["photo"][each] = float((_logistic(x, y, ~test).predict(x[test]) == y[test]).mean())
-            found["name"][each] = float((LinearSVC().fit(said[~test], y[~test]).predict(said[test]) == y[test]).mean())
-            tell(f"baselines of {each}: photo {found['photo'][each]:.4f}, name {found['name'][each]:.4f}")
+    for each in attributes:
+        y = table[each].fill_null("").to_numpy()
+        found["photo"][each] = float((_logistic(x, y, ~test).predict(x[test]) == y[test]).mean())
+        found["name"][each] = float((LinearSVC().fit(said[~test], y[~test]).predict(said[test]) == y[test]).mean())
+        tell(f"baselines of {each}: photo {found['photo'][each]:.4f}, name {found['name'][each]:.4f}")
     return found
 
 
