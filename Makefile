@@ -40,7 +40,7 @@ $(VENV)/.ready-serve: pyproject.toml constraints.txt $(VENV)/.torch-$(TORCH)
 
 $(VENV)/.ready-dev: pyproject.toml constraints.txt $(VENV)/.torch-$(TORCH)
 	@echo "Installing Banyan with its tests ..."
-	@$(PIP) install --constraint constraints.txt --editable '.[demo,text,images,sql,bench,balancing,index,tune,serve,web,dev]'
+	@$(PIP) install --constraint constraints.txt --editable '.[demo,text,images,models,sql,bench,balancing,index,tune,serve,web,dev]'
 	@touch $(VENV)/.ready-demo $(VENV)/.ready-serve $@
 
 demo: $(VENV)/.ready-demo  ## train on The Complete Journey, print the table of tasks, write the report (under 10 minutes on 2 cores)

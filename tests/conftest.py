@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 import yaml
 
 from banyan.store.open import open_store
@@ -185,6 +186,7 @@ def shop(opened: Opened) -> Shop:
     return opened()
 
 
+<<<<<<< HEAD
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory, shop: Shop) -> dict[str, Path]:
     """Two bundles of networks that were never trained."""
@@ -240,3 +242,24 @@ def standing(tmp_path_factory: pytest.TempPathFactory, bundles: dict[str, Path],
     settle(house, bundles["old"], lambda line: None)
     with visiting(house) as found:
         yield found
+=======
+WORDS = ["red", "blue", "warm", "dress", "hammer", "shirt", "sofa", "velvet", "cotton", "the", "##s", "##er", "红", "色", "裙", "丝", "绸", "2"]
+
+
+@pytest.fixture(scope="session")
+def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a transformer of two layers with random weights and a vocabulary of a few words, as transformers itself writes it."""
+    transformers = pytest.importorskip("transformers", reason="the extra `models` is not installed")
+    pytest.importorskip("peft", reason="the extra `models` is not installed")
+    folder = tmp_path_factory.mktemp("language") / "tiny-bert"
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]), encoding="utf-8")
+    tokenizer = transformers.BertTokenizerFast(str(folder / "vocab.txt"))
+    config = transformers.BertConfig(
+        vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, max_position_embeddings=24
+    )
+    torch.manual_seed(0)
+    transformers.BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+>>>>>>> 321983a (encoders: language models by name or folder, frozen or fine-tuned by low-rank deltas; safetensors only, known by their content)

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -108,12 +108,12 @@ def train(
     Raises ConfigError, DataError.
     """
     place = named(device)
-    with _busy("reading the tables", console):
+    with _busy("reading the tables", console) as shown:
         with fingerprint.noting() as queries:
             shop = open_store(store)
         folder, store = Path(folder), shop.store
         _claim(folder, store, fingerprint.of_files(store) | queries)
-        texts = Texts(folder / "texts.sqlite")
+        texts = Texts(folder / "texts.sqlite", _counted(shown))
         data = build(shop, texts)
     feeder, seed = feeder_of(data, store), store.training.seed
     torch.manual_seed(seed)
@@ -273,6 +273,11 @@ def feeder_of(data: Data, store: Store) -> Feeder:
 def watched(title: str, console: Console | None) -> Any:
     """A progress bar, or nothing."""
     return Bar(title, console) if console is not None else nullcontext()
+
+
+def _counted(shown: Any) -> Callable[[int, int], None] | None:
+    """Tells on a line that is shown how many texts have their vectors."""
+    return None if shown is None else lambda done, total: shown.update(f"reading the tables: vectors of {done:,} of {total:,} texts")
 
 
 def _busy(text: str, console: Console | None) -> Any:

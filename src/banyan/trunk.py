@@ -19,7 +19,7 @@ from banyan.errors import ConfigError
 from banyan.features.columns import ID, Layout
 from banyan.features.plan import Plan, readers
 from banyan.features.stock import ITEM
-from banyan.store.schema import ModelSpec
+from banyan.store.schema import TUNED, ModelSpec
 from banyan.types import Batch, Block, Column, Past, Sizes, Step, Stretch, Windows
 from banyan.wide import Wide
 
@@ -63,8 +63,9 @@ class Source(nn.Module):
         for key in (*layout.tags, *layout.texts):
             self.bags[safe(key)] = parts.build("encoders", chosen["tags" if key in layout.tags else "text"], width, 0)
         self.views = {key: layout.features[key].views if key in layout.features else 1 for key in layout.dense}
+        own = {key: {TUNED: layout.features[key].encoder} if kind == TUNED else chosen for key, (kind, _) in layout.dense.items()}
         self.dense = nn.ModuleDict(
-            {safe(key): parts.build("encoders", chosen[kind], width, size // self.views[key]) for key, (kind, size) in layout.dense.items()}
+            {safe(key): parts.build("encoders", own[key][kind], width, size // self.views[key]) for key, (kind, size) in layout.dense.items()}
         )
         self.absent = {key: feature.absent for key, feature in layout.features.items() if feature.absent}
 

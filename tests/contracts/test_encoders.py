@@ -14,13 +14,20 @@ from banyan.errors import ConfigError
 from banyan.types import Column
 
 WIDTH, ROWS = 6, 12
-INPUTS = {"numeric": 3, "time": 7, "vector": 20, "image": 20, "convnet": 3 * 8 * 8}  # how many numbers a value has; parts that are not named here read ids
+INPUTS = {"numeric": 3, "time": 7, "vector": 20, "image": 20, "convnet": 3 * 8 * 8, "tuned": 6}  # how many numbers a value has; parts that are not named here read ids
 MANY = {"tags", "text", "numeric"}  # read several embedded ids a value
 NAMES = parts.names("encoders")
+NEEDED: dict[str, dict[str, object]] = {}  # options without a default
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _with_a_language_model(language_model: Path) -> None:
+    NEEDED["tuned"] = {"model": str(language_model)}
 
 
 def made(name: str, **options: object) -> Encoder:
     torch.manual_seed(0)
+    options = {**NEEDED.get(name, {}), **options}
     encoder: Encoder = parts.build("encoders", {"part": name, **options}, WIDTH, INPUTS.get(name, 0))
     return encoder.eval()
 
@@ -32,6 +39,8 @@ def column(name: str, rows: int = ROWS) -> Column:
     embedded = torch.randn(rows, ids, WIDTH, generator=generator)
     mask = torch.rand(rows, ids, generator=generator) < 0.6 if name in MANY else torch.ones(rows, ids, dtype=torch.bool)
     numbers = torch.randn(rows, INPUTS.get(name, 1), generator=generator)
+    if name == "tuned":  # tokens of a text, from 1
+        numbers = torch.randint(2, 23, numbers.shape, generator=generator).float()
     known = torch.rand(numbers.shape, generator=generator) < 0.6
     nothing = torch.arange(rows) % 3 == 0
     known &= ~nothing.unsqueeze(1)
@@ -80,12 +89,16 @@ def test_values_matter(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_reach_every_parameter_and_the_embeddings(name: str) -> None:
-    encoder, values = made(name).train(), column(name)
+    encoder, values = made(name, **({"dropout": 0.0} if name == "tuned" else {})).train(), column(name)
+    learns = {key: each for key, each in encoder.named_parameters() if each.requires_grad}
+    with torch.no_grad():  # a delta of low rank starts as a product with zero, and nothing can reach the factor that is not
+        for each in learns.values():
+            each.add_(0.01 * torch.randn(each.shape, generator=torch.Generator().manual_seed(4)))
     if values.embedded is not None:
         values = replace(values, embedded=values.embedded.requires_grad_())
     token = encoder(values)
     (token * torch.randn(token.shape, generator=torch.Generator().manual_seed(3))).sum().backward()
-    for key, parameter in encoder.named_parameters():
+    for key, parameter in learns.items():
         assert parameter.grad is not None, key
         assert parameter.grad.isfinite().all(), key
         assert parameter.grad.abs().sum() > 0, key
@@ -139,7 +152,7 @@ def test_evaluation_repeats_itself_and_weights_survive_the_disk(name: str, tmp_p
     save_file(encoder.state_dict(), tmp_path / "weights.safetensors")
     with torch.no_grad():
         for parameter in encoder.parameters():
-            parameter.add_(1)
+            parameter.add_(parameter.requires_grad)
     encoder.load_state_dict(load_file(tmp_path / "weights.safetensors"))
     assert torch.equal(encoder(values), token)
 
@@ -153,7 +166,7 @@ def test_a_column_without_what_is_read_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(INPUTS))
 def test_a_feature_without_numbers_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=name):
-        parts.build("encoders", name, WIDTH, 0)
+        parts.build("encoders", {"part": name, **NEEDED.get(name, {})}, WIDTH, 0)
 
 
 @pytest.mark.parametrize(

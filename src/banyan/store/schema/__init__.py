@@ -12,7 +12,7 @@ from banyan.errors import ConfigError
 from banyan.store.schema.network import ModelSpec, Training
 from banyan.store.schema.samples import Samples
 from banyan.store.schema.split import Split
-from banyan.store.schema.tables import Entity, Events, Feature, FeatureKind, Source
+from banyan.store.schema.tables import TUNED, Entity, Events, Feature, FeatureKind, Source
 from banyan.store.schema.tasks import AuxiliarySpec, PseudoSpec, TaskSpec
 from banyan.store.schema.words import Name, Strict, duration
 
@@ -96,6 +96,7 @@ class Store(Strict):
 
 
 __all__ = [
+    "TUNED",
     "AuxiliarySpec",
     "Entity",
     "Events",

@@ -4,10 +4,15 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from banyan import parts
+from banyan.errors import ConfigError
 from banyan.store.schema.words import Name, Strict
 
 FeatureKind = Literal["category", "number", "tags", "text", "time", "vector", "image"]
 _OF_PICTURES = ("under", "network", "pixels", "views", "frames")  # options of the kind image
+
+TUNED = "tuned"  # the encoder part that fine-tunes a language model
+WAYS: dict[str, tuple[str, ...]] = {"ngrams": (), "frozen": ("model",)}  # the other ways to read a text, and their options
 
 
 class Source(Strict):
@@ -44,7 +49,7 @@ class Feature(Strict):
     least: int = Field(default=1, ge=1)  # category, tags: values seen in fewer training rows share the row of the never-seen
     bins: int = Field(default=16, ge=0)  # number: quantile bins embedded beside the standardised value; 0 for none
     buckets: int = Field(default=20_000, ge=16)  # text: rows of the hashed n-grams
-    encoder: Literal["ngrams", "frozen"] = "ngrams"  # text: hashed n-grams, trained, or frozen sentence vectors with a trained projection
+    encoder: str | dict[str, Any] = "ngrams"  # text: `ngrams`, trained; `frozen` sentence vectors, of which `model`; `tuned`, a transformer `model`
     separator: str = "|"  # tags: between the values, where the column holds text
     like: str | None = None  # category: shares the vocabulary and embedding of another feature, such as item.category
     under: str | None = None  # image: the folder below which the files lie; that of store.yaml unless given
@@ -76,6 +81,38 @@ class Feature(Strict):
         if self.pixels and (self.pixels < 8 or self.views > 1 or self.frames > 1):
             raise ValueError("small pictures have at least 8 pixels a side, one frame and no stored views: each is changed anew in every step")
         return self
+
+    @model_validator(mode="after")
+    def _encoded(self) -> "Feature":
+        try:
+            way, options = parts.spec(self.encoder)
+            if way == TUNED:
+                parts.check("encoders", self.encoder)
+            elif way not in WAYS or set(options) - set(WAYS[way]):
+                raise ConfigError(
+                    f"{self.encoder!r} is no way to read a text; these are: ngrams, frozen, {{part: frozen, model: NAME}}, {{part: tuned, model: NAME}}"
+                )
+        except ConfigError as error:
+            raise ValueError(f"encoder: {error}") from error
+        if self.kind != "text" and self.encoder != "ngrams":
+            raise ValueError(f"encoder says how a text is read; the encoders of a {self.kind} stand under model.encoders")
+        return self
+
+    @property
+    def way(self) -> str:
+        """How a text is read: ngrams, frozen or tuned."""
+        return parts.spec(self.encoder)[0]
+
+    @property
+    def model(self) -> str | None:
+        """The name or folder of the language model that reads a text; None for n-grams and for the packaged encoder."""
+        name = parts.spec(self.encoder)[1].get("model")
+        return None if name is None else str(name)
+
+    @property
+    def tokens(self) -> int:
+        """The most tokens of a text that a tuned model reads."""
+        return int(parts.spec(self.encoder)[1].get("tokens", parts.options("encoders", TUNED)["tokens"].default))
 
 
 class Entity(Strict):
