@@ -186,7 +186,6 @@ def shop(opened: Opened) -> Shop:
     return opened()
 
 
-<<<<<<< HEAD
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory, shop: Shop) -> dict[str, Path]:
     """Two bundles of networks that were never trained."""
@@ -242,7 +241,8 @@ def standing(tmp_path_factory: pytest.TempPathFactory, bundles: dict[str, Path],
     settle(house, bundles["old"], lambda line: None)
     with visiting(house) as found:
         yield found
-=======
+
+
 WORDS = ["red", "blue", "warm", "dress", "hammer", "shirt", "sofa", "velvet", "cotton", "the", "##s", "##er", "红", "色", "裙", "丝", "绸", "2"]
 
 
@@ -262,4 +262,3 @@ def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     transformers.BertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
->>>>>>> 321983a (encoders: language models by name or folder, frozen or fine-tuned by low-rank deltas; safetensors only, known by their content)

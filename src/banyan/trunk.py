@@ -21,7 +21,7 @@ from banyan.features.plan import Plan, readers
 from banyan.features.stock import ITEM
 from banyan.store.schema import TUNED, ModelSpec
 from banyan.types import Batch, Block, Column, Past, Sizes, Step, Stretch, Windows
-from banyan.wide import Wide
+from banyan.wide import Pieces, Wide
 
 ENCODERS = {
     "category": "categorical",
@@ -143,7 +143,9 @@ class Trunk(nn.Module):
             self.newest = _Newest(self.lengths[ITEM] * width, width)
             self.lengths["history"] = 1 + NEWEST_TOKENS
         if any(t.pair for t in plan.tables.values()) and plan.pair:
-            self.pair = nn.Sequential(nn.Linear(len(plan.pair), 4 * width), nn.ReLU(), nn.Linear(4 * width, PAIR_TOKENS * width))
+            self.pieces = Pieces(plan.pair_edges) if spec.pair_pieces else None
+            inputs = len(plan.pair) + (0 if self.pieces is None else len(self.pieces.column))
+            self.pair = nn.Sequential(nn.Linear(inputs, 4 * width), nn.ReLU(), nn.Linear(4 * width, PAIR_TOKENS * width))
             self.no_pair = nn.Parameter(torch.zeros(PAIR_TOKENS, width))
             self.lengths["pair"] = PAIR_TOKENS
         self.meets = _Meeting(plan, self.lengths, width) if spec.products else None
@@ -209,7 +211,7 @@ class Trunk(nn.Module):
         if "history" in self.lengths:
             slots["history"] = torch.cat([self.past(batch, encoded).expand(n, -1).unsqueeze(1), self.latest(batch, encoded).expand(n, -1, -1)], 1)
         if "pair" in self.lengths:
-            slots["pair"] = self.no_pair.expand(n, -1, -1) if batch.pair is None else self.pair(batch.pair).view(n, PAIR_TOKENS, self.width)
+            slots["pair"] = self.no_pair.expand(n, -1, -1) if batch.pair is None else self._pair(batch.pair)
         if "products" in self.lengths and self.meets is not None:
             slots["products"] = self.meets(slots, batch)
         return slots
@@ -240,6 +242,12 @@ class Trunk(nn.Module):
         rows = 1 if batch.past is None else batch.rows if isinstance(batch.past, Windows) else len(batch.past.items)
         found: Tensor = self.newest(batch.past, encoded.tokens.get(ITEM), rows)
         return found
+
+    def _pair(self, pair: Float[Tensor, "B P"]) -> Float[Tensor, "B K D"]:
+        """The pair tokens; with `pair_pieces` the numbers are read as they are and as pieces."""
+        numbers = pair if self.pieces is None else torch.cat([pair, self.pieces(pair)], 1)
+        found: Tensor = self.pair(numbers)
+        return found.view(len(pair), PAIR_TOKENS, self.width)
 
     def _joined(self, slots: Mapping[str, Tensor]) -> Float[Tensor, "B S D"]:
         """The slots side by side, those compressed that shall be, then the cross."""

@@ -14,7 +14,14 @@ from banyan.errors import ConfigError
 from banyan.types import Column
 
 WIDTH, ROWS = 6, 12
-INPUTS = {"numeric": 3, "time": 7, "vector": 20, "image": 20, "convnet": 3 * 8 * 8, "tuned": 6}  # how many numbers a value has; parts that are not named here read ids
+INPUTS = {
+    "numeric": 3,
+    "time": 7,
+    "vector": 20,
+    "image": 20,
+    "convnet": 3 * 8 * 8,
+    "tuned": 6,
+}  # how many numbers a value has; parts that are not named here read ids
 MANY = {"tags", "text", "numeric"}  # read several embedded ids a value
 NAMES = parts.names("encoders")
 NEEDED: dict[str, dict[str, object]] = {}  # options without a default

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from banyan.errors import ConfigError
+from banyan.features import word_match
 from banyan.features.build import Data, build, fit
 from banyan.features.columns import Texts
 from banyan.features.plan import Plan
@@ -84,7 +85,7 @@ def test_every_row_of_the_fused_table_belongs_to_one_thing(data: Data) -> None:
     owned = np.sort(np.concatenate([np.arange(first, first + size) for first, size in runs]))
     assert owned.tolist() == list(range(plan.rows))
     for name, values in data.stock.entities.items():
-        for ids in (values.ids, values.bins, *(ids for _, ids in values.bags.values())):
+        for ids in (values.ids, values.bins, *(ids for key, (_, ids) in values.bags.items() if ":" not in key)):
             assert ids.size == 0 or (ids.min() >= 0 and ids.max() < plan.rows), name
 
 
@@ -110,15 +111,19 @@ def test_query_and_title_are_compared_without_a_user(data: Data, shop: Shop) -> 
     table, plan = data.tables["judged"], data.plan
     assert table.moment is None
     assert table.pair is not None
-    names = [f"query.text:item.title:{figure}" for figure in ("in", "of", "cosine")]
-    assert plan.pair[-3:] == names
-    assert not table.pair[:, :-3].any()
+    names = [f"query.text:item.title:{figure}" for figure in ("in", "of", "cosine", *word_match.FIGURES)]
+    own = len(names)
+    assert plan.pair[-own:] == names
+    assert not table.pair[:, :-own].any()
     titles, queries = (["", *shop.entities[name].frame[text].fill_null("").to_list()] for name, text in (("item", "title"), ("query", "text")))
     asked = [(queries[q], titles[i]) for q, i in zip(table.entities["query"], table.entities["item"], strict=True)]
     hammers = np.array([query == "hammer" for query, _ in asked])
-    assert np.array_equal(table.pair[hammers, -3] > 0.9, ["hammer" in title for query, title in asked if query == "hammer"])
+    for name in ("in", "met_exact"):
+        assert np.array_equal(
+            table.pair[hammers, names.index(f"query.text:item.title:{name}") - own] > 0.9, ["hammer" in title for query, title in asked if query == "hammer"]
+        )
     assert not table.pair[[query == "" for query, _ in asked]].any()
-    assert not data.tables["shown"].pair[:, -3:].any()
+    assert not data.tables["shown"].pair[:, -own:].any()
     assert data.tables["next"].pair is None
 
 
@@ -129,7 +134,7 @@ def test_words_alone_make_pairs(opened: Callable[..., Shop], described: Callable
     page["samples"] = {"judged": page["samples"]["judged"]}
     page["tasks"] = {"grade": page["tasks"]["grade"]}
     data = build(opened(tables(), page))
-    assert len(data.plan.pair) == 3
+    assert len(data.plan.pair) == 3 + len(word_match.FIGURES)
     assert data.tables["judged"].pair is not None
     assert data.tables["judged"].pair.any()
 

@@ -9,13 +9,13 @@ import polars as pl
 
 from banyan import parts
 from banyan.errors import ConfigError
-from banyan.features import anchors, collaborative, columns, labels, pairs, vocabulary, word_pairs, words
+from banyan.features import anchors, collaborative, columns, labels, pairs, vocabulary, word_match, word_pairs, words
 from banyan.features.columns import ID, Texts, Values
 from banyan.features.labels import Labels
 from banyan.features.pairs import FIGURES
 from banyan.features.plan import BEHAVIOUR, SCENARIO, TIME, Plan, TablePlan, readers
 from banyan.features.statistics import Snapshots
-from banyan.features.stock import ITEM, SIGNAL, USER, Moment, Stock
+from banyan.features.stock import ITEM, NEAR, SIGNAL, USER, Moment, Stock
 from banyan.features.stretches import Stretches
 from banyan.features.vocabulary import FIRST, Vocabulary
 from banyan.store.samples.counts import forecasts
@@ -213,7 +213,7 @@ def _apart(rows: Array, part: Array) -> bool:
 
 
 def _name_words(plan: Plan, shop: Shop) -> None:
-    """Texts of things beside users that stand in one row with an item: a query and a title, hashed into as many buckets."""
+    """Texts of things beside users that stand in one row with an item: a query and a title, hashed into as many buckets, or read by one encoder."""
     if not shop.store.model.pairs or ITEM not in plan.entities:
         return
     tables = [t for t in plan.tables.values() if not t.ranking and ITEM in t.entities]
@@ -226,9 +226,24 @@ def _name_words(plan: Plan, shop: Shop) -> None:
         frame, counts = shop.entities[ITEM].frame, training_counts(ITEM, len(shop.entities[ITEM]), shop)
         offsets, grams = words.grams(frame[title].filter(pl.Series(counts[1:] > 0)), titles[title][1])
         plan.idf[title] = np.round(word_pairs.inverse_frequency((offsets, grams, 0), titles[title][1]), 4).tolist()
-    plan.pair += [f"{name}.{text}:item.{title}:{figure}" for name, text, title in plan.words for figure in word_pairs.FIGURES]
+        letters = word_match.letters(frame[title].filter(pl.Series(counts[1:] > 0)))
+        plan.lexicons[title] = word_match.plain(word_match.lexicon(letters))
+    for name, text, title in plan.words:
+        for layout, key in ((plan.entities[name], text), (plan.entities[ITEM], title)):
+            layout.letters = list(dict.fromkeys([*layout.letters, key]))
+    plan.near = [
+        (name, text, title) for name in named for text, of in _vectors(plan.entities[name]) for title, same in _vectors(plan.entities[ITEM]) if of == same
+    ]
+    figures = (*word_pairs.FIGURES, *word_match.FIGURES)
+    plan.pair += [f"{name}.{text}:item.{title}:{figure}" for name, text, title in plan.words for figure in figures]
+    plan.pair += [f"{name}.{text}:item.{title}:{NEAR}" for name, text, title in plan.near]
     for table in tables:
-        table.pair = table.pair or any(name in table.entities for name, _, _ in plan.words)
+        table.pair = table.pair or any(name in table.entities for name, _, _ in (*plan.words, *plan.near))
+
+
+def _vectors(layout: columns.Layout) -> list[tuple[str, str | None]]:
+    """(text, model) of the texts that are sentence vectors."""
+    return [(key, feature.model) for key, feature in layout.features.items() if feature.kind == "text" and feature.way == "frozen"]
 
 
 def _name_pairs(plan: Plan, store: Store, log: EventLog | None) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 from scipy import sparse
 
 from banyan.errors import DataError
-from banyan.features import vocabulary, words
+from banyan.features import pictures, vocabulary, word_match, words
 from banyan.features.texts import Texts as Texts
 from banyan.features.vocabulary import Vocabulary
 from banyan.store.schema import Feature
@@ -61,6 +61,7 @@ class Layout:
     ages: dict[str, tuple[float, float]] = field(default_factory=dict)  # time feature -> mean and scale of its age in days
     seasons: dict[str, bool] = field(default_factory=dict)  # time feature -> whether training covers a year, so that its seasons are known
     features: dict[str, Feature] = field(default_factory=dict)
+    letters: list[str] = field(default_factory=list)  # texts whose letters are kept: their words meet those of another text
 
     @property
     def tokens(self) -> list[str]:
@@ -79,6 +80,7 @@ class Layout:
             {k: v for k, v in self.ages.items() if k in wanted},
             {k: v for k, v in self.seasons.items() if k in wanted},
             {k: v for k, v in self.features.items() if k in wanted},
+            [k for k in self.letters if k in wanted],
         )
 
     @property
@@ -202,7 +204,7 @@ def apply(layout: Layout, frame: pl.DataFrame, books: Mapping[str, Vocabulary], 
         numbers,
         known,
         bins,
-        {**_tags(layout, frame, books, blank), **_texts(layout, frame, blank)},
+        {**_tags(layout, frame, books, blank), **_texts(layout, frame, blank), **_letters(layout, frame, blank)},
         {key: _dense(layout, key, frame[key], texts, blank) for key in layout.dense},
     )
 
@@ -241,6 +243,20 @@ def _texts(layout: Layout, frame: pl.DataFrame, blank: bool) -> dict[str, tuple[
         offsets, values = words.grams(frame[key], buckets)
         found[key] = (_offsets(np.diff(offsets), blank), (values + offset).astype(np.int32))
     return found
+
+
+def _letters(layout: Layout, frame: pl.DataFrame, blank: bool) -> dict[str, tuple[Array, Array]]:
+    """The texts whose words are compared, as they are read; under names that no feature has."""
+    found = {}
+    for key in layout.letters:
+        offsets, codes = word_match.letters(frame[key])
+        found[lettered(key)] = (_offsets(np.diff(offsets), blank), codes)
+    return found
+
+
+def lettered(key: str) -> str:
+    """The name under which the letters of a text stand among the bags of its entity."""
+    return f"{key}:letters"
 
 
 def _offsets(counts: Array, blank: bool) -> Array:
@@ -313,6 +329,7 @@ def plain(layout: Layout) -> dict[str, Any]:
         "ages": layout.ages,
         "seasons": layout.seasons,
         "features": {key: f.model_dump(mode="json") for key, f in layout.features.items()},
+        "letters": layout.letters,
     }
 
 
@@ -328,4 +345,5 @@ def restored(found: Mapping[str, Any]) -> Layout:
         {key: (float(a), float(b)) for key, (a, b) in found["ages"].items()},
         {key: bool(s) for key, s in found["seasons"].items()},
         {key: Feature(**f) for key, f in found["features"].items()},
+        list(found.get("letters", [])),
     )

@@ -69,6 +69,8 @@ class Plan:
     signals: list[str] = field(default_factory=list)  # the last side scores: names of the signals, then of their products with what a past holds
     words: list[tuple[str, str, str]] = field(default_factory=list)  # (entity, its text, the item's text) whose n-grams pairs compare
     idf: dict[str, list[float]] = field(default_factory=dict)  # text of the item -> inverse document frequency of each bucket
+    lexicons: dict[str, dict[str, Any]] = field(default_factory=dict)  # text of the item -> what `word_match` knows of its words
+    near: list[tuple[str, str, str]] = field(default_factory=list)  # (entity, its text, the item's text) whose sentence vectors pairs compare
     models: dict[str, str] = field(default_factory=dict)  # language model that reads texts -> what tells its content
     rows: int = 0  # rows of the fused embedding table
 
@@ -98,6 +100,8 @@ class Plan:
             "targets": {key: asdict(t) for key, t in self.targets.items()},
             "tables": {key: asdict(t) for key, t in self.tables.items()},
             **{key: getattr(self, key) for key in _AS_THEY_ARE},
+            "lexicons": self.lexicons,
+            "near": self.near,
             "models": self.models,
         }
 
@@ -120,6 +124,8 @@ class Plan:
             list(found["signals"]),
             [(entity, text, title) for entity, text, title in found["words"]],
             {key: list(each) for key, each in found["idf"].items()},
+            dict(found.get("lexicons", {})),
+            [(entity, text, title) for entity, text, title in found.get("near", [])],
             dict(found.get("models", {})),
             int(found["rows"]),
         )

@@ -9,8 +9,8 @@ import polars as pl
 import torch
 from scipy import sparse
 
-from banyan.features import collaborative, pairs, word_pairs
-from banyan.features.columns import DAY, Values
+from banyan.features import collaborative, pairs, word_match, word_pairs
+from banyan.features.columns import DAY, Values, lettered
 from banyan.features.pairs import Pasts
 from banyan.features.plan import Plan
 from banyan.features.statistics import Snapshots
@@ -22,6 +22,7 @@ USER, ITEM = "user", "item"
 CHUNK = 4096  # pasts looked at together
 SCORED = 512  # pasts whose scores of all items are looked at together
 SIGNAL = "signal:"  # begins the name of a signal's figure
+NEAR = "nearness"  # the figure that compares sentence vectors
 CELLS = 32_000_000  # most figures of pairs held at once
 
 
@@ -56,6 +57,7 @@ class Stock:
     places: Array | None = None  # (events + 1,) int64: position in `log` -> position in `narrowed`
     since: dict[str, Array] = field(default_factory=dict)  # entity with several rows an id -> (rows,) int64 microseconds from which each row holds
     _codes: tuple[list[Array], list[int]] | None = field(default=None, init=False, repr=False, compare=False)
+    _lexicons: dict[str, word_match.Lexicon] = field(default_factory=dict, init=False, repr=False, compare=False)
     _touched: tuple[tuple[int, ...], tuple[Pasts, list[pairs.Touched]]] | None = field(default=None, init=False, repr=False, compare=False)
 
     def narrow(self, behaviours: Sequence[str] | None) -> None:
@@ -174,14 +176,35 @@ class Stock:
         return found
 
     def words(self, entities: Mapping[str, Array], rows: int) -> Array:
-        """(n, W) float32: what the words of each row's things say of its item; 0 where the row has no such thing."""
-        found = np.zeros((rows, len(self.plan.words) * len(word_pairs.FIGURES)), np.float32)
-        for i, (entity, text, title) in enumerate(self.plan.words):
-            if entity in entities and ITEM in entities:
-                left, right = self._grams(entity, text), self._grams(ITEM, title)
-                figures = word_pairs.compare(left, entities[entity], right, entities[ITEM], np.asarray(self.plan.idf[title]))
-                found[:, i * len(word_pairs.FIGURES) : (i + 1) * len(word_pairs.FIGURES)] = figures
-        return found
+        """(n, W) float32: what the texts of each row's things say of its item; 0 where the row has no such thing."""
+        plan, found = self.plan, []
+        for entity, text, title in plan.words:
+            there = entity in entities and ITEM in entities
+            found.append(self._shared(entity, text, title, entities) if there else np.zeros((rows, len(word_pairs.FIGURES)), np.float32))
+            if title in plan.lexicons:
+                found.append(self._matched(entity, text, title, entities) if there else np.zeros((rows, len(word_match.FIGURES)), np.float32))
+        for entity, text, title in plan.near:
+            there = entity in entities and ITEM in entities
+            found.append(self._nearness(entity, text, title, entities) if there else np.zeros((rows, 1), np.float32))
+        return np.concatenate([np.zeros((rows, 0), np.float32), *found], 1)
+
+    def _shared(self, entity: str, text: str, title: str, entities: Mapping[str, Array]) -> Array:
+        left, right = self._grams(entity, text), self._grams(ITEM, title)
+        return word_pairs.compare(left, entities[entity], right, entities[ITEM], np.asarray(self.plan.idf[title]))
+
+    def _matched(self, entity: str, text: str, title: str, entities: Mapping[str, Array]) -> Array:
+        if title not in self._lexicons:
+            self._lexicons[title] = word_match.restored(self.plan.lexicons[title])
+        left, right = (word_match.Letters(*self.entities[name].bags[lettered(key)]) for name, key in ((entity, text), (ITEM, title)))
+        rows = np.broadcast_arrays(entities[entity], entities[ITEM])
+        return word_match.match(left, rows[0].astype(np.int64), right, rows[1].astype(np.int64), self._lexicons[title])
+
+    def _nearness(self, entity: str, text: str, title: str, entities: Mapping[str, Array]) -> Array:
+        """(n, 1) the cosine of two sentence vectors; 0 where one is missing."""
+        left, right = self.entities[entity].dense[text], self.entities[ITEM].dense[title]
+        rows = np.broadcast_arrays(entities[entity], entities[ITEM])
+        found = [np.einsum("ne,ne->n", left[rows[0][a : a + SCORED]], right[rows[1][a : a + SCORED]]) for a in range(0, len(rows[0]), SCORED)]
+        return np.concatenate([np.zeros(0, np.float32), *found])[:, None].astype(np.float32)
 
     def _grams(self, entity: str, text: str) -> word_pairs.Bag:
         offsets, ids = self.entities[entity].bags[text]

@@ -28,6 +28,7 @@ class ModelSpec(Strict):
     compress: dict[str, int] = Field(default_factory=dict)  # slot -> tokens it is projected to
     id_dropout: float = Field(default=0.1, ge=0, lt=1)  # share of ids replaced by the never-seen one in training
     pairs: bool = True  # counts, recency and activation of the user with the item, its category, its brand
+    pair_pieces: bool = False  # the trunk reads pair features as pieces, too, as the linear path does: for figures that count by their very value
     pair_features: Names | None = None  # item features beside the id whose values are counted; all categories unless given
     pair_last: int = Field(default=1000, ge=1)  # newest events of a user that pairs look at
     snapshot: Span = "7d"  # boundaries at which statistics over many users are refreshed
