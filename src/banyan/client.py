@@ -166,6 +166,14 @@ class Client:
         """The tasks' answers for rows; fields of `PredictBody`."""
         return self.call(_Words.ask("predict", m.PredictBody, m.PredictAnswer, fields | {"table": table, "rows": list(rows)}))
 
+    def forecast(self, rows: Sequence[dict[str, Any]], **fields: Any) -> m.ForecastAnswer:
+        """The periods ahead of series; fields of `ForecastBody`."""
+        return self.call(_Words.ask("forecast", m.ForecastBody, m.ForecastAnswer, fields | {"rows": list(rows)}))
+
+    def offers(self, rows: Sequence[dict[str, Any]], **fields: Any) -> m.OffersAnswer:
+        """The rows that are worth their offer most; fields of `OffersBody`."""
+        return self.call(_Words.ask("offers", m.OffersBody, m.OffersAnswer, fields | {"rows": list(rows)}))
+
     def explain(self, item: str, **fields: Any) -> m.ExplainAnswer:
         """What moved an item's score; fields of `ExplainBody`."""
         return self.call(_Words.ask("explain", m.ExplainBody, m.ExplainAnswer, fields | {"item": item}))
@@ -254,6 +262,14 @@ class AsyncClient:
     async def predict(self, table: str, rows: Sequence[dict[str, Any]], **fields: Any) -> m.PredictAnswer:
         """The tasks' answers for rows; fields of `PredictBody`."""
         return await self.call(_Words.ask("predict", m.PredictBody, m.PredictAnswer, fields | {"table": table, "rows": list(rows)}))
+
+    async def forecast(self, rows: Sequence[dict[str, Any]], **fields: Any) -> m.ForecastAnswer:
+        """The periods ahead of series; fields of `ForecastBody`."""
+        return await self.call(_Words.ask("forecast", m.ForecastBody, m.ForecastAnswer, fields | {"rows": list(rows)}))
+
+    async def offers(self, rows: Sequence[dict[str, Any]], **fields: Any) -> m.OffersAnswer:
+        """The rows that are worth their offer most; fields of `OffersBody`."""
+        return await self.call(_Words.ask("offers", m.OffersBody, m.OffersAnswer, fields | {"rows": list(rows)}))
 
     async def explain(self, item: str, **fields: Any) -> m.ExplainAnswer:
         """What moved an item's score; fields of `ExplainBody`."""

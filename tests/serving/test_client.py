@@ -34,6 +34,8 @@ def test_the_client_speaks_with_the_service(house: Any) -> None:
         assert shop.search("red", k=1).items[0].item == "i0"
         assert shop.similar("i4", k=3).model == house.service.live.version
         assert shop.predict("viewed", [{"a": 1}]).rows == [{"bought.buy": 0.25}]
+        assert shop.forecast([{"a": 1}]).series[0].answers == {"demand.1": 3.0}
+        assert [each.place for each in shop.offers([{"a": 1}, {"a": 2}], k=1).offers] == [0]
         assert shop.explain("i3", user="u").item == "i3"
         assert shop.profile("u").features == {"city": "a"}
         with pytest.raises(ServiceError) as wrong:

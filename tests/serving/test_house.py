@@ -69,6 +69,10 @@ def test_every_kind_of_question_is_answered_by_a_real_bundle(visit: Any) -> None
     series = visit("POST", "/v1/forecast", {"table": "weekly", "rows": [row, row]}).json()["series"]
     assert len(series) == 2
     assert all(value >= 0 for each in series for value in each["answers"].values())
+    lacking = visit("POST", "/v1/forecast", {"table": "weekly", "rows": [{"item_kind": "p"}]})
+    assert lacking.status_code == 422
+    assert "reads lag_1, " in lacking.json()["error"]["message"]
+    assert "send the newest row of each series" in lacking.json()["error"]["message"]
     assert visit("GET", "/v1/users/u1/profile").json()["known"] is True
     assert visit("GET", "/v1/users/nobody/profile").json()["known"] is False
 

@@ -26,7 +26,7 @@ EXAMPLES: dict[type[msgspec.Struct], dict[str, Any]] = {
     messages.SimilarBody: {"item": "i-4", "k": 5, "by": "together"},
     messages.ItemsBody: {"items": ["i-4", "i-8"]},
     messages.PredictBody: {"table": "viewed", "rows": [{"user_id": "u-17", "item_id": "i-4", "page": "home"}], "tasks": ["bought"]},
-    messages.ForecastBody: {"table": "weekly", "rows": [{"category": "shoes"}]},
+    messages.ForecastBody: {"table": "weekly", "rows": [{"item_category": "shoes", "lag_1": 31, "lag_2": 27, "mean_4": 28.5}]},
     messages.OffersBody: {"table": "campaigns", "rows": [{"user_id": "u-17", "discount": 0.1}, {"user_id": "u-18", "discount": 0.1}], "k": 1},
     messages.ExplainBody: {"user": "u-17", "item": "i-4", "scenario": "home"},
     messages.ValueBody: {"expression": "0.4 * bought.cart + bought.buy * item.margin", "expected": 3},

@@ -116,6 +116,20 @@ def counted(bundle: Bundle) -> list[str]:
     return list(dict.fromkeys(bundle.store.tasks[task].samples for task in bundle.served if bundle.store.tasks[task].kind == "count"))
 
 
+def seen_back(bundle: Bundle, table: str, rows: Sequence[Row]) -> None:
+    """Raise DataError that names them where rows to forecast from lack columns of their table.
+
+    A bundle keeps its log only as far back as the answers about users need, so it cannot count the past of a series by itself.
+    """
+    told = {name for row in rows for name in row}
+    lacking = [name for name, what in bundle.expects(table).items() if not what.startswith(("id of ", "time ", "scenario ")) and name not in told]
+    if lacking:
+        raise DataError(
+            f"A forecast of {table} reads {', '.join(lacking)}, which no row has. The bundle does not keep what the past of a series is counted from: send "
+            f"the newest row of each series with the table's columns, as the recipe or the shop's own table makes them."
+        )
+
+
 def offered(bundle: Bundle) -> dict[str, str]:
     """Table -> its first task that answers chances, of tables about a user and something that is no item: an offer, or what a campaign says of itself."""
     found: dict[str, str] = {}
@@ -131,6 +145,7 @@ def offered(bundle: Bundle) -> dict[str, str]:
 def forecast(bundle: Bundle, answered: Answered, table: str, rows: Sequence[Row]) -> tuple[str, list[tuple[dict[str, Any], dict[str, float]]]]:
     """(The table, for each row its words and ids, and the periods ahead) of a table with a task of counts."""
     name = table_of(bundle, table, counted(bundle), "counts")
+    seen_back(bundle, name, rows)
     tasks = [task for task in bundle.served if bundle.store.tasks[task].samples == name and bundle.store.tasks[task].kind == "count"]
     keys = [{key: each for key, each in row.items() if isinstance(each, str)} for row in rows]
     return name, list(zip(keys, answered(name, rows, tasks), strict=True))

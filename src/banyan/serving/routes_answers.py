@@ -106,7 +106,7 @@ async def predict(request: Asking) -> messages.PredictAnswer:
     opt={"body": messages.ForecastBody, "answer": messages.ForecastAnswer},
 )
 async def forecast(request: Asking) -> messages.ForecastAnswer:
-    """The periods ahead of series, where the bundle has a task of counts."""
+    """The periods ahead of series, where the bundle has a task of counts. Rows bring the past of each series: a bundle does not keep it."""
     body = await read(request, messages.ForecastBody)
     service: Service = request.app.state.service
     (table, found), made = await service.answer(lambda serving: serving.engine.forecast(body.table, body.rows))

@@ -24,7 +24,7 @@ class PredictAnswer(Answer, kw_only=True):
 
 
 class ForecastBody(Asked, kw_only=True):
-    """Series to look ahead in: rows of the keys of a samples table of counts."""
+    """Series to look ahead in: the newest row of each, with all columns of a samples table of counts (`tables` of /v1/store lists them)."""
 
     table: Word = ""  # the only one unless given
     rows: Rows
