@@ -11,7 +11,11 @@ import pytest
 class Told(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = f"page {self.path} host {self.headers['host']} key {self.headers['authorization']}".encode()
+        if self.path == "/who":
+            body = f"cookie {self.headers['cookie']}".encode()
         self.send_response(200)
+        if self.path == "/sign-in":
+            self.send_header("set-cookie", "word=secret; Path=/; HttpOnly")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -43,3 +47,10 @@ def test_the_services_own_paths_never_reach_the_pages(house: Any, path: str) -> 
 def test_every_other_path_is_a_page_and_no_key_goes_there(house: Any, path: str) -> None:
     answer = house.get(path)
     assert answer.text == f"page {path} host testserver.local key None"
+
+
+def test_a_cookie_of_one_visitor_never_goes_along_with_anothers_request(house: Any) -> None:
+    assert house.get("/sign-in").headers["set-cookie"].startswith("word=secret")
+    house.client.cookies.clear()
+    assert house.get("/who").text == "cookie None"
+    assert house.client.get("/who", headers={"cookie": "word=mine"}).text == "cookie word=mine"

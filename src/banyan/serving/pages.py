@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -26,7 +27,9 @@ class Pages:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self.client = httpx.AsyncClient(base_url=self.url, timeout=SECONDS, limits=httpx.Limits(max_connections=200), follow_redirects=False, trust_env=False)
+        self.client = httpx.AsyncClient(
+            base_url=self.url, timeout=SECONDS, limits=httpx.Limits(max_connections=200), follow_redirects=False, trust_env=False, cookies=_none_kept()
+        )  # fmt: skip
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass one request on."""
@@ -122,6 +125,11 @@ def _target(scope: Any) -> str:
     """Path and query as they were sent."""
     path = (scope.get("raw_path") or quote(scope["path"]).encode()).partition(b"?")[0].decode("latin-1")
     return path + ("?" + scope["query_string"].decode("latin-1") if scope["query_string"] else "")
+
+
+def _none_kept() -> CookieJar:
+    """A jar that takes no cookie and gives none: those of one visitor must never go along with another's request."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 def _host(scope: Any) -> bytes:
