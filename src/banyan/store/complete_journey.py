@@ -201,13 +201,13 @@ def _description(baskets: int) -> dict[str, object]:
         "split": _SPLIT,
         "model": {
             "width": 16,
-            "sharing": {"part": "mmoe", "experts": 4, "dropout": 0.1},
+            "sharing": {"part": "mmoe", "experts": 4, "dropout": 0.2},
             "balancing": "uncertainty",
             "history": "target",
             "length": 30,
             "pair_features": ["category", "type"],
         },
-        "training": {"epochs": 5, "steps": 60, "batch": 2048, "lr": 0.002, "patience": 5},
+        "training": {"epochs": 5, "steps": 60, "batch": 2048, "lr": 0.003, "patience": 5},
     }
 
 
@@ -268,7 +268,7 @@ def _samples(baskets: int) -> dict[str, object]:
 
 def _tasks() -> dict[str, object]:
     return {
-        "bought": {"kind": "binary", "samples": "bought28", "label": "bought"},
+        "bought": {"kind": "binary", "samples": "bought28", "label": "bought", "weight": 5.0},
         "next": {"kind": "ranking", "samples": "next", "blend": "after"},
         "reorder": {"kind": "binary", "samples": "reorder", "label": "again"},
         "spend": {"kind": "amount", "samples": "spend", "label": "spend"},
