@@ -47,16 +47,16 @@ REACH = {
     "clothing": {"accuracy": 0.72, "f1": 0.54, "auc": 0.83},
 }
 FOLDS = 5
-IMAGE = {"part": "image", "hidden": 384, "dropout": 0.4}
+IMAGE = {"part": "image", "hidden": 384, "dropout": 0.3}
 PAGE: dict[str, Any] = {
     "model": {
-        "width": 192,
-        "sharing": {"part": "bottom", "layers": [384], "dropout": 0.3},
+        "width": 256,
+        "sharing": {"part": "linear", "width": 96, "dropout": 0.1},  # what photo and name say of a class adds up, and either may be missing
         "history": None,
         "wide": False,
-        "encoders": {"image": IMAGE, "text": {"part": "text", "hidden": 0, "dropout": 0.2}},
+        "encoders": {"image": IMAGE, "text": {"part": "text", "hidden": 0, "dropout": 0.1}},
     },
-    "training": {"epochs": 16, "batch": 128, "lr": 1.2e-3, "embedding_lr": 6e-3, "weight_decay": 0.05, "patience": 6, "bf16": False},
+    "training": {"epochs": 14, "batch": 128, "lr": 2e-3, "embedding_lr": 0.02, "weight_decay": 0.02, "patience": 6, "bf16": False},
 }
 TOWER = {"tower": [], "smoothing": 0.1}
 Tell = Callable[[str], None]
