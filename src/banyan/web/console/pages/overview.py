@@ -35,7 +35,7 @@ async def page(desk: Desk) -> None:
             if seen.answer is None:
                 trouble(seen.trouble)
                 return
-            _alarms(desk, seen.answer.alarms)
+            _alarms(desk, [*seen.answer.alarms, *_old(desk, fresh.answer)])
             _glance(desk, seen.answer, fresh.answer)
         _plots(desk, charts, drawn, traffic.answer.minutes if traffic.answer else [])
         bottom.clear()
@@ -56,10 +56,20 @@ def _alarms(desk: Desk, alarms: Sequence[str]) -> None:
             tag("li", "", each)
 
 
+def _old(desk: Desk, fresh: FreshnessAnswer | None) -> list[str]:
+    """What is wrong with the model's age."""
+    if fresh is None:
+        return []
+    drifted = [each.feature for each in fresh.drift.features if each.alarm] if fresh.drift is not None else []
+    failed = fresh.schedule.failed if fresh.schedule is not None else ""
+    said = [desk.words("drift.alarm", features=", ".join(drifted))] if drifted else []
+    return said + ([desk.words("again.failed", why=failed)] if failed else [])
+
+
 def _glance(desk: Desk, seen: OverviewAnswer, fresh: FreshnessAnswer | None) -> None:
     words = desk.words
     asked = sum(each.count for route, each in seen.requests.items() if route not in ASIDE)
-    failed = sum(each.errors for each in seen.requests.values())
+    failed = sum(each.errors for route, each in seen.requests.items() if route not in ASIDE)
     age = desk.span(fresh.age_seconds) if fresh is not None and fresh.age_seconds is not None else "–"
     figures(
         [
@@ -73,14 +83,14 @@ def _glance(desk: Desk, seen: OverviewAnswer, fresh: FreshnessAnswer | None) -> 
 
 
 def _plots(desk: Desk, place: ui.element, drawn: dict[str, Any], minutes: Sequence[MinuteOut]) -> None:
-    if not minutes:
+    routes = _busiest(minutes)
+    if not routes:
         if not drawn:
             place.clear()
             with place:
                 nothing(desk.words("overview.no.traffic"), desk.words("overview.no.traffic.hint"))
         return
     x = [each.at[11:16] for each in minutes]
-    routes = _busiest(minutes)
     counts = {short(route): [_of(each, route, "count") or 0 for each in minutes] for route in routes}
     late = {short(route): [_of(each, route, "p99_ms") for each in minutes] for route in routes}
     if drawn.get("routes") != routes:
