@@ -188,14 +188,16 @@ def ndcg(said: Array, grade: Array, query: Array, k: int = 10, least: int = 3) -
 
 
 def baselines(data: Data, seed: int, tell: Callable[[str], None]) -> dict[str, dict[str, float]]:
-    """BM25 by itself, trees on all that the model has as numbers, and trees that also read what a ridge makes of the vectors of query and title."""
+    """BM25 normalised by the query, trees on all numbers of the model, and trees that also read what a ridge makes of the vectors of query and title."""
     table, names = data.tables[SAMPLES], data.plan.pair
     assert table.pair is not None
     test, fitted = table.rows(TEST), np.flatnonzero(table.part != TEST)
     grade, query, item = table.labels[TASK].value[:, 0].astype(float), table.entities["query"], table.entities["item"]
     inputs = np.concatenate([table.pair, data.stock.entities["item"].numbers[item]], 1)
     q, t = data.stock.entities["query"].dense["sense"][query], data.stock.entities["item"].dense["meaning"][item]
-    bm25 = table.pair[:, next(i for i, name in enumerate(names) if name.endswith(":bm25"))]
+    at = {each: next(i for i, name in enumerate(names) if name.endswith(f":{each}")) for each in ("bm25", "mean_idf", "words")}
+    bm25, rarity, count = (table.pair[:, place] for place in at.values())
+    bm25 = bm25 / np.maximum(rarity * np.expm1(3 * count), 1e-6)  # of what the query's own words could give
     found = {"bm25": judge(data, bm25[test])}
     found["bm25"].pop("rmse")  # it is no grade
     tell(f"BM25 {found['bm25']}")
