@@ -105,6 +105,7 @@ def test_an_operator_changes_the_value_model_sees_the_preview_promotes_and_rolls
 
     page.get_by_role("link", name="Versions").click()
     page.get_by_role("button", name="Promote: 0001-a").click()
+    page.get_by_role("alertdialog").wait_for()
     page.keyboard.press("Escape")
     page.get_by_role("alertdialog").wait_for(state="hidden")
     assert service.active == "0002-b"
