@@ -40,6 +40,7 @@ def test_the_others_are_shown_nothing(name):
     assert seen_by(name, 10_000) == []
 
 
+@pytest.mark.slow
 def test_a_tiny_run_reports_every_balancer(tmp_path, capsys):
     said = balancer_cost.main(["--steps", "1", "--batch", "32", "--results", str(tmp_path / "R.md")])
     assert set(said["balancers"]) >= set(parts.names("balancing")) - {"jacobian"}

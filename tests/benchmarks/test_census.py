@@ -30,6 +30,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(census, "DRAWS", 20)
 
 
+@pytest.mark.slow
 def test_both_labels_are_judged_beside_trees(people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = census.main(["--data", str(people), "--folder", str(tmp_path), "--results", str(tmp_path / "R.md"), *SMALL])
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == found

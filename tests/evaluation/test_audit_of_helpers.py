@@ -43,6 +43,7 @@ def test_what_is_left_out_is_left_out(store: Store) -> None:
     assert less.changes() == 1
 
 
+@pytest.mark.slow
 def test_every_one_is_raced_and_said_task_by_task(found: Audit) -> None:
     first = [heat.arm.without for heat in found.heats if heat.share == found.heats[0].share]
     assert set(first) == {(), ("masked",), ("liked",), ("masked", "liked")}

@@ -53,6 +53,7 @@ def test_a_shifted_oracle_is_refused(written: tuple[World, Path], opened: tuple[
     assert _truths.answers(world, store, data, questions, "full")["vip"].shape == (len(questions["vip"]), 1)
 
 
+@pytest.mark.slow
 def test_a_few_steps_beat_popularity(written: tuple[World, Path], tmp_path: Path) -> None:
     found = tried(written, tmp_path, ["bought", "loyal", "interests", "spend"], [], FEW)
     closed = {f"{task} {metric}": row["closed"] for task, metrics in found["figures"].items() for metric, row in metrics.items()}

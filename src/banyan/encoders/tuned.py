@@ -41,8 +41,8 @@ class Tuned(Encoder):
         self.words, self.longest = int(config.vocab_size), int(getattr(config, "max_position_embeddings", None) or tokens)
         self.project = nn.Sequential(nn.LayerNorm(config.hidden_size, elementwise_affine=False), nn.Linear(config.hidden_size, width))
         self.missing = nn.Parameter(torch.randn(width) * width**-0.5)
-        self.register_state_dict_post_hook(_without_the_model)
-        self.register_load_state_dict_pre_hook(_with_the_model)
+        self.register_state_dict_post_hook(_without_the_model)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_with_the_model)  # type: ignore[no-untyped-call]
 
     def forward(self, column: Column) -> Float[Tensor, "n D"]:
         """Numbers (n, T), known (n, T) -> (n, D); a row without a token is missing."""
@@ -84,7 +84,8 @@ def _with_deltas(model: Any, rank: int, alpha: float, dropout: float) -> Any:
     except ImportError as error:
         raise MissingExtraError("A fine-tuned language model", "models") from error
     beyond = r".*(pooler|lm_head|classifier).*"
-    deltas = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear", exclude_modules=beyond)
+    shape: Any = {"r": rank, "lora_alpha": alpha, "lora_dropout": dropout}
+    deltas = LoraConfig(**shape, target_modules="all-linear", exclude_modules=beyond)
     with warnings.catch_warnings():  # peft asks transformers for what goes by another name there since
         warnings.simplefilter("ignore", FutureWarning)
         return get_peft_model(model, deltas)

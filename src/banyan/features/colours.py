@@ -58,4 +58,5 @@ def _shares(found: Array, weight: Array, steps: tuple[int, int, int]) -> Array:
     shares = (axes[0][:, :, None, None] * axes[1][:, None, :, None] * axes[2][:, None, None, :]).reshape(-1, 8) * weight.reshape(-1, 1)
     bins = (low @ strides)[:, None] + _CORNERS @ strides
     total = np.bincount(bins.reshape(-1), shares.reshape(-1), minlength=int(np.prod(steps)))
-    return np.sqrt(total / total.sum())
+    spread: Array = np.sqrt(total / total.sum())
+    return spread

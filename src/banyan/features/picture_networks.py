@@ -53,7 +53,7 @@ def _packaged() -> Sight:
     with resources.as_file(weights) as path:
         network = mobilenet.load(path)
     place = device(None)
-    network = mobilenet.folded(network).to(place, memory_format=torch.channels_last)
+    network = mobilenet.folded(network).to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def look(pixels: Array) -> Array:
         maps = network(_standard(pixels, _MEAN, _DEVIATION, place))
@@ -99,8 +99,8 @@ def _transformer(name: str) -> Sight:
         whole = means if pooled is None else torch.cat([pooled.flatten(1), means], 1)
         return np.asarray(whole.float().cpu().numpy())
 
-    look = _frozen(look)
-    return Sight(f"{_identity(name)}, {side} pixels", side, int(look(np.zeros((1, side, side, 3), np.uint8)).shape[1]), look)
+    frozen = _frozen(look)
+    return Sight(f"{_identity(name)}, {side} pixels", side, int(frozen(np.zeros((1, side, side, 3), np.uint8)).shape[1]), frozen)
 
 
 def _side(settings: dict[str, Any], config: Any) -> int:

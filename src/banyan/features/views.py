@@ -20,4 +20,5 @@ def changed(pixels: Array, side: int, rng: np.random.Generator) -> Array:
     grey = found.mean(2, keepdims=True)
     found = grey + (found - grey) * rng.uniform(1 - SATURATION, 1 + SATURATION)
     found = (found - found.mean()) * rng.uniform(1 - LIGHT, 1 + LIGHT) + found.mean() * rng.uniform(1 - LIGHT, 1 + LIGHT)
-    return np.clip(found, 0, 255).astype(np.uint8)
+    changed: Array = np.clip(found, 0, 255).astype(np.uint8)
+    return changed
