@@ -58,7 +58,7 @@ def start(
     try:
         from banyan.serving.asking import EngineOptions
         from banyan.serving.house import House, settle
-        from banyan.serving.server import Beside
+        from banyan.serving.server import Beside, ending
         from banyan.serving.server import serve as answer
         from banyan.serving.service import Options
     except ImportError as error:
@@ -69,6 +69,7 @@ def start(
         raise MissingExtraError("Serving", "serve") from error
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with ExitStack() as stack:
+        stack.enter_context(ending())
         secret = os.environ.get("BANYAN_PAGES_KEY") or ""
         beside = None
         if pages and Beside.there():

@@ -4,11 +4,13 @@ import importlib.util
 import logging
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,20 @@ def serve(house: House, host: str, port: int, workers: int, *, told: Callable[[s
         "limit_concurrency": CONNECTIONS, "server_header": False, "date_header": False, "log_config": None, "access_log": False, "lifespan": "on",
     }  # fmt: skip
     uvicorn.run("banyan.serving.server:application", workers=workers if workers > 1 else None, **settings)
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """SIGTERM leaves the block as an exit does, so that what was started in it is ended too: uvicorn raises the signal once more when it has finished."""
+
+    def leave(number: int, frame: object) -> None:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def clean(folder: Path) -> None:
