@@ -1,5 +1,6 @@
 """What `deploy/` tells containers is what the command line and the service know: flags, environment, port, probes. Read as text: nothing is built."""
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -83,8 +84,7 @@ def test_ports_and_probes_are_those_of_the_service() -> None:
     from banyan.cli.service import serve
     from banyan.serving import routes_health
 
-    assert serve.__defaults__ is not None
-    assert PORT in serve.__defaults__
+    assert inspect.signature(serve).parameters["port"].default == PORT
     assert image()["EXPOSE"] == [str(PORT)]
     assert compose()["banyan"]["ports"] == [f"127.0.0.1:{PORT}:{PORT}"]
     deployment, _, service = chart()

@@ -24,7 +24,7 @@ async def traffic(request: Asking, minutes: Annotated[int, QueryParameter(ge=1, 
 async def evaluation(request: Asking) -> EvaluationAnswer:
     """Joint beside alone and baselines with intervals, calibration, notes on the data; gains by scenario where an audit lies in the folder of runs."""
     service: Service = request.app.state.service
-    facts, made = await service.look(lambda bundle, catalogue: dict(bundle.facts))
+    facts, made = await service.answer(lambda serving: dict(serving.engine.bundle.facts))
     found = await service.write(lambda: insight.evaluation(service.options.runs, facts))
     return answered(request, found, made.version, made.value_version)
 
