@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
@@ -12,12 +13,15 @@ from banyan.serving.server import ending
 
 def test_a_signal_to_end_leaves_the_block_as_an_exit_does() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    left = []
-    with pytest.raises(SystemExit) as found, ending():
-        try:
+    left: list[str] = []
+
+    def told() -> None:
+        with ending(), ExitStack() as stack:
+            stack.callback(left.append, "the pages")
             signal.raise_signal(signal.SIGTERM)
-        finally:
-            left.append("the pages")
+
+    with pytest.raises(SystemExit) as found:
+        told()
     assert (found.value.code, left) == (0, ["the pages"])
     assert signal.getsignal(signal.SIGTERM) is before
 
