@@ -167,6 +167,8 @@ async def _measured(one: Load, known: tuple[list[str], str]) -> dict[str, Any]:
 
     largest = await _largest(asked, options.rate / 4, options.most, LATE, "requests", tell) if options.most else None
     growth = await _growth(one, max((largest or 0) * 0.6, min(options.rate, 10)))
+    if options.events and options.most:
+        tell(f"warming up: {await one.tell_events(*known, 2, 3)}")
     batches = await _largest(told, 10, options.most, LATE_EVENTS, "batches of events", tell) if options.events and options.most else None
     return {
         "p50_ms": round(found.quantile(0.5), 2), "p99_ms": round(found.quantile(0.99), 2), "failed": found.failed, "failures": dict(found.failures),
