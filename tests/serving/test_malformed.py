@@ -86,8 +86,7 @@ def httpx_quoted(text: str) -> str:
 def sent(house: Any, asked: dict[str, Any]) -> None:
     told = house.headers(asked["role"]) if asked["role"] else {}
     answer = house.client.request(asked["method"], asked["path"], content=asked["content"], headers=told | asked["headers"])
-    late = answer.status_code == 503 and answer.json()["error"]["details"].get("reason") == "timeout"  # a machine that is busy with other things
-    assert answer.status_code < 500 or late, (asked, answer.text)
+    assert answer.status_code < 500, (asked, answer.text)
     assert answer.headers["x-request-id"]
     if answer.status_code >= 400:
         assert set(answer.json()["error"]) == {"code", "message", "request_id", "details"}, (asked, answer.text)

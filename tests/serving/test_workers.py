@@ -23,8 +23,7 @@ from banyan.serving.server import ready
 from banyan.serving.state import journal_at
 
 pytestmark = pytest.mark.slow
-READY = 900.0  # seconds for the first answer, on a machine that is busy with other things too
-SECOND = 1.0  # in which every worker follows a change that one of them shows
+READY = 240.0  # seconds for the first answer
 
 
 class Running:
@@ -64,31 +63,17 @@ def running(tmp_path_factory: pytest.TempPathFactory, bundles: dict[str, Path]) 
         found.end()
 
 
-def agreed(running: Running, key: str, wanted: Any) -> None:
-    """Every answer is of the new setting once one was, but for the second that the other worker has to follow.
-
-    The wait is for the first answer of it, however busy the machine is; from then on the second counts, stretched by how busy it is.
-    """
-    before = stretch()
-    visible = until(lambda: _told(running, key)[0] == wanted)
-    late = [at - visible for at, value in ((time.monotonic(), _told(running, key)[0]) for _ in range(30)) if value != wanted]
-    assert all(lag < SECOND * max(before, stretch()) for lag in late), late
-    until(lambda: {_told(running, key)[0] for _ in range(12)} == {wanted})
+def agreed(running: Running, key: str, wanted: Any, seconds: float = 1.0) -> None:
+    """Every answer from `seconds` on is of the new setting."""
+    time.sleep(seconds)
+    assert {_told(running, key) for _ in range(30)} == {wanted}
 
 
-def stretch() -> float:
-    """How many times longer than alone on its core a process takes now: 1 on an idle machine."""
-    began, used = time.monotonic(), time.process_time()
-    while time.process_time() - used < 0.1:
-        pass
-    return max(1.0, (time.monotonic() - began) / 0.1)
-
-
-def _told(running: Running, key: str) -> tuple[Any, dict[str, Any]]:
+def _told(running: Running, key: str) -> Any:
     answer = running.ask("POST", "/v1/recommend", {"user": "u1", "k": 1}).json()
     assert {"model", "value", "request_id"} <= set(answer), answer
     assert answer["model"]
-    return answer[key], answer
+    return answer[key]
 
 
 def until(holds: Callable[[], bool], seconds: float = 120.0) -> float:
@@ -115,14 +100,16 @@ def test_both_workers_adopt_a_value_model_a_version_a_limit_and_a_key_within_a_s
     def status() -> int:
         return httpx.get(f"{running.url}/v1/value", headers=late, timeout=60, trust_env=False).status_code
 
-    until(lambda: {status() for _ in range(10)} == {200})
+    time.sleep(1)
+    assert {status() for _ in range(10)} == {200}
     assert running.ask("PUT", "/v1/limits", {"limits": {key.id: {"per_second": 0.01, "burst": 3}}}).status_code == 200
-    until(lambda: status() == 429)
+    time.sleep(1)
     statuses = [status() for _ in range(12)]
     assert statuses.count(200) <= 3  # over both workers together
-    until(lambda: {status() for _ in range(10)} == {429})
+    assert set(statuses[3:]) == {429}
     Keys(running.state / "keys.json", {}).revoke(key.id)
-    until(lambda: {status() for _ in range(10)} == {401})
+    time.sleep(1)
+    assert {status() for _ in range(10)} == {401}
 
 
 def test_a_worker_that_is_killed_loses_nothing_it_acknowledged_and_another_takes_its_place(running: Running) -> None:
@@ -174,9 +161,8 @@ def test_a_slow_head_ends_and_a_large_one_is_refused(running: Running) -> None:
     with socket.create_connection(("127.0.0.1", running.port)) as line:
         line.sendall(b"GET /healthz HTTP/1.1\r\nx: " + b"a" * 200_000)
         answer = line.recv(4096)
-    if answer:  # what was not read makes the system end the line, which may take the answer with it
-        assert answer.startswith(b"HTTP/1.1 400")
-        assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["error"]["code"] == "malformed"
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["error"]["code"] == "malformed"
     with socket.create_connection(("127.0.0.1", running.port)) as line:
         line.settimeout(30)
         line.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n")

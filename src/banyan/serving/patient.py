@@ -6,6 +6,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADER_SECONDS = 10.0  # for the head of a request to arrive
 HEADER_BYTES = 32_768
+LINGER_SECONDS = 2.0  # in which what a refused client still sends is read and thrown away
 REFUSED = b'{"error":{"code":"malformed","message":"This is no HTTP request.","request_id":"","details":{}}}'
 
 
@@ -14,11 +15,25 @@ class Patient(HttpToolsProtocol):
 
     _timer: asyncio.TimerHandle | None = None
     _head = 0
+    _refused = False
+    _arrived = 0  # bytes of a head that has not ended
+    _ended = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
         """Begin to wait."""
         super().connection_made(transport)
         self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless this client was refused. The parser tells of a field when it is whole, so bytes of one that does not end are counted here."""
+        if self._refused:
+            return
+        waiting, self._ended = self._timer is not None, False
+        super().data_received(data)
+        if waiting and self._timer is not None and not self._ended:  # all of it was head
+            self._arrived += len(data)
+            if self._arrived > HEADER_BYTES:
+                self.send_400_response("")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
@@ -43,14 +58,22 @@ class Patient(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is there."""
+        self._arrived, self._ended = 0, True
         self._unwait()
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """The one shape of errors, where there is no request yet."""
+        """The one shape of errors, where there is no request yet.
+
+        The line is closed a little later: one that is closed while bytes wait to be read is reset, and the answer is lost with it.
+        """
+        self._refused = True
+        self._unwait()
         head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(REFUSED)}\r\nconnection: close\r\n\r\n"
         self.transport.write(head.encode() + REFUSED)
-        self.transport.close()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _count(self, size: int) -> None:
         self._head += size
