@@ -119,8 +119,8 @@ class About:
         if PAIR in trunk.lengths:
             moving.append(trunk.no_pair.flatten().expand(n, -1) if batch.pair is None else trunk.pair(batch.pair))
         met = None
-        if row.meets is not None and row.met is not None:
-            met = torch.addcmul(row.met, row.meets, rest[0]) if safe(ITEM) in trunk.meets.project else row.met.expand(n, -1)  # type: ignore[union-attr]
+        if trunk.meets is not None and row.meets is not None and row.met is not None:
+            met = torch.addcmul(row.met, row.meets, rest[0]) if safe(ITEM) in trunk.meets.project else row.met.expand(n, -1)
             moving.append(met)
         fresh = self.of_both is not None
         if self.of_both is not None:

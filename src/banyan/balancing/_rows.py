@@ -17,7 +17,7 @@ def rows(losses: Float[Tensor, " P"], shared: Sequence[Tensor]) -> Iterator[list
     for place in range(len(losses)):
         for tensor in shared:
             tensor.grad = None
-        losses[place].backward(retain_graph=place + 1 < len(losses))  # type: ignore[no-untyped-call]
+        torch.autograd.backward(losses[place], retain_graph=place + 1 < len(losses))
         row = [tensor.grad for tensor in shared]
         if place + 1 == len(losses):
             for tensor, grad in zip(shared, prior, strict=True):

@@ -42,7 +42,7 @@ class Dwa(Balancer):
         views = torch.tensor(present, device=self.mean.device)
         weights = len(present) * torch.softmax(self._ratios(views) / self.temperature, 0)
         self._count(losses.detach().to(self.mean), views)
-        (losses * weights.to(losses)).sum().backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward((losses * weights.to(losses)).sum())
         return weights
 
     def epoch(self) -> None:

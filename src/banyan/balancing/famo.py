@@ -45,7 +45,7 @@ class Famo(Balancer):
         share = torch.softmax(self.logits[views], 0) / before
         weights = share / share.sum()
         self._before = before
-        (losses * weights.to(losses)).sum().backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward((losses * weights.to(losses)).sum())
         return weights
 
     def after(self, losses: Float[Tensor, " P"], present: Sequence[int]) -> None:

@@ -50,7 +50,7 @@ class Jacobian(Balancer):
         """Leaves the gradients; the weights are those of the rows of J, or 1 where the aggregator has none."""
         aggregator = self._of(tuple(present)) if len(present) > 1 and len(shared) > 0 else None
         if aggregator is None:
-            losses.sum().backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(losses.sum())
             return losses.new_ones(len(present))
         each = list(rows(losses, shared))
         here = [place for place, row in enumerate(each) if any(grad is not None for grad in row)]  # others read what is shared and do not move it

@@ -17,7 +17,7 @@ def lookup(leaf: Float[Tensor, "U D"], inverse: Int[Tensor, " N"], order: Int[Te
     """
     if not leaf.requires_grad or not len(inverse):
         return functional.embedding(inverse, leaf)
-    found: Tensor = _Read.apply(leaf, inverse, order, starts)  # type: ignore[no-untyped-call]
+    found: Tensor = _Read.apply(leaf, inverse, order, starts)  # type: ignore[no-untyped-call]  # torch leaves Function.apply untyped
     return found
 
 
@@ -38,7 +38,7 @@ class _Read(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return _Sum.apply(*gradients, *ctx.saved_tensors), None, None, None  # type: ignore[no-untyped-call]
+        return _Sum.apply(*gradients, *ctx.saved_tensors), None, None, None  # type: ignore[no-untyped-call]  # see `lookup`
 
     @staticmethod
     def vmap(info: Any, dims: tuple[int | None, ...], values: Tensor, inverse: Tensor, order: Tensor, starts: Tensor) -> tuple[Tensor, int]:
@@ -58,7 +58,7 @@ class _Sum(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return _Read.apply(*gradients, *ctx.saved_tensors), None, None, None  # type: ignore[no-untyped-call]
+        return _Read.apply(*gradients, *ctx.saved_tensors), None, None, None  # type: ignore[no-untyped-call]  # see `lookup`
 
     @staticmethod
     def vmap(info: Any, dims: tuple[int | None, ...], values: Tensor, inverse: Tensor, order: Tensor, starts: Tensor) -> tuple[Tensor, int]:

@@ -41,8 +41,8 @@ class Tuned(Encoder):
         self.words, self.longest = int(config.vocab_size), int(getattr(config, "max_position_embeddings", None) or tokens)
         self.project = nn.Sequential(nn.LayerNorm(config.hidden_size, elementwise_affine=False), nn.Linear(config.hidden_size, width))
         self.missing = nn.Parameter(torch.randn(width) * width**-0.5)
-        self.register_state_dict_post_hook(_without_the_model)  # type: ignore[no-untyped-call]
-        self.register_load_state_dict_pre_hook(_with_the_model)  # type: ignore[no-untyped-call]
+        self.register_state_dict_post_hook(_without_the_model)  # type: ignore[no-untyped-call]  # torch leaves both untyped
+        self.register_load_state_dict_pre_hook(_with_the_model)  # type: ignore[no-untyped-call]  # see above
 
     def forward(self, column: Column) -> Float[Tensor, "n D"]:
         """Numbers (n, T), known (n, T) -> (n, D); a row without a token is missing."""

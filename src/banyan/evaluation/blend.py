@@ -104,17 +104,17 @@ def _weights(figures: Tensor, counts: Tensor, wanted: Tensor) -> Tensor:
     w = torch.zeros(x.shape[2])
     w[0] = 1.0
     w.requires_grad_(True)
-    solver = torch.optim.LBFGS([w], max_iter=ROUNDS, line_search_fn="strong_wolfe")
+    solver: torch.optim.Optimizer = torch.optim.LBFGS([w], max_iter=ROUNDS, line_search_fn="strong_wolfe")
 
-    def loss() -> Tensor:
+    def loss() -> float:
         solver.zero_grad()
         chance = (x @ w).masked_fill(~counts, -torch.inf).log_softmax(1).masked_fill(~wanted, 0.0)
         cost = -(share * chance).sum(1).mean() + SHRINK * w.square().sum()
-        cost.backward()  # type: ignore[no-untyped-call]
-        return cost
+        torch.autograd.backward(cost)
+        return float(cost.detach())
 
     with torch.enable_grad():
-        solver.step(loss)  # type: ignore[no-untyped-call]
+        solver.step(loss)
     found = w.detach() / scale
     return found[1:] / found[0].clamp(min=1e-3 / float(scale[0]))
 

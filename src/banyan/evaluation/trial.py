@@ -223,7 +223,7 @@ def _best(record: Record) -> dict[str, Figures]:
 def keep_answers(path: Path, answers: Mapping[str, Array]) -> None:
     """Write answers so that the file is whole or not there."""
     with whole(path) as aside, aside.open("wb") as file:
-        np.savez(file, **{f"task {name}": value for name, value in answers.items()})  # type: ignore[arg-type]
+        np.savez(file, allow_pickle=False, **{f"task {name}": value for name, value in answers.items()})
 
 
 def read_answers(path: Path) -> dict[str, Array]:

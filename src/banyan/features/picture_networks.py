@@ -53,7 +53,8 @@ def _packaged() -> Sight:
     with resources.as_file(weights) as path:
         network = mobilenet.load(path)
     place = device(None)
-    network = mobilenet.folded(network).to(place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = mobilenet.folded(network).to(place)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types of Module.to lack memory_format
 
     def look(pixels: Array) -> Array:
         maps = network(_standard(pixels, _MEAN, _DEVIATION, place))

@@ -17,7 +17,7 @@ from banyan.errors import ConfigError, DataError
 from banyan.features.columns import ID, Layout, Values
 from banyan.features.stock import ITEM
 from banyan.features.vocabulary import FIRST
-from banyan.store import columns
+from banyan.store import columns, figures
 from banyan.store.hints import hint
 from banyan.store.schema import Source
 from banyan.store.sources import read
@@ -121,8 +121,7 @@ class Catalogue:
         """The least and the largest of a number."""
         if not self.frame.schema.get(name, pl.String()).is_numeric() or self.frame[name].null_count() == self.frame.height:
             return None
-        low, high = self.frame[name].min(), self.frame[name].max()
-        return float(low), float(high)  # type: ignore[arg-type]
+        return figures.span(self.frame[name])
 
 
 def table_of(path: Path, key: str) -> pl.DataFrame:

@@ -57,7 +57,7 @@ class Door:
         self.inside += 1
         try:
             await self.app(scope, receive, out)
-        except Exception as error:
+        except Exception as error:  # whatever nobody below expected: the client still gets an answer in the server's form
             log.exception("failed", extra={"request_id": request_id, "route": _route(scope)})
             if not status:
                 await _last_word(error, request_id, out)

@@ -45,7 +45,7 @@ class Gathering:
         for start in range(0, len(notes), BATCH):
             try:
                 self._book.note(self._table, notes[start : start + BATCH])
-            except Exception:
+            except Exception:  # raised again: what was not written is kept for the next call
                 with self._lock:
                     self._notes = (notes[start:] + self._notes)[: self._most]
                 raise

@@ -20,7 +20,7 @@ from banyan.serving.messages import LimitBody
 try:
     import fcntl
 except ImportError:  # pragma: no cover  # Windows: one worker
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # a module that is not there; `None` is asked for below
 
 DEFAULT: dict[str, LimitBody] = {
     "events": LimitBody(per_second=500, burst=1000),

@@ -104,7 +104,7 @@ class Live:
         with self._adopting:
             try:
                 return self._adopt()
-            except Exception as error:
+            except Exception as error:  # what is served goes on being served, whatever is wrong with the change
                 if self._now is None:
                     raise
                 self._again, self._failed = time.monotonic() + min(60.0, 2.0**self._failed), self._failed + 1
@@ -143,7 +143,7 @@ class Live:
             version, texts = self.settings.setting(VALUE)
             values = {name: _read(texts, each) for name, each in held.items()}
             return _Now(layout, held, values, version, self.settings.setting(EXPLORATION)[1])
-        except Exception:
+        except Exception:  # raised again: only what was opened in vain is closed
             for each in fresh:
                 each.engine.close()
             raise
@@ -157,7 +157,7 @@ class Live:
             return _Held(version, self.opening(version.path)), True
         except BanyanError:
             raise
-        except Exception as error:
+        except Exception as error:  # a bundle may be broken in any way
             raise BundleError(f"{name} cannot be opened ({type(error).__name__}: {str(error)[:300]}).") from error
 
     def _retire(self, old: _Now | None, new: _Now) -> None:

@@ -90,18 +90,21 @@ class Checked:
 
 @runtime_checkable
 class Trial(Protocol):
-    """Tries a bundle before it serves. `serving` is the version that serves now, None where none does; `value` the value model in force."""
+    """Tries a bundle before it serves."""
 
-    def __call__(self, candidate: Version, serving: Version | None, value: Any) -> Checked: ...  # noqa: D102
+    def __call__(self, candidate: Version, serving: Version | None, value: Any) -> Checked:
+        """What was found. `serving` is the version that serves now, None where none does; `value` the value model in force."""
 
 
 @runtime_checkable
 class Gone(Protocol):
     """Who was forgotten, and must be in no bundle that is added later."""
 
-    def newest(self) -> int: ...  # noqa: D102
+    def newest(self) -> int:
+        """A number that grows when somebody is forgotten."""
 
-    def clean(self, bundle: Path, to: Path) -> bool: ...  # noqa: D102
+    def clean(self, bundle: Path, to: Path) -> bool:
+        """Write the bundle without the forgotten to `to`; False where it holds none of them and nothing was written."""
 
 
 def _untried(candidate: Version, serving: Version | None, value: Any) -> Checked:

@@ -15,9 +15,7 @@ from banyan.serving.service import Service
 @get("/experiments", summary="Experiments and what they have shown", guards=[Role("admin")], opt={"answer": messages.ExperimentsAnswer})
 async def experiments(request: Asking) -> messages.ExperimentsAnswer:
     """The running experiment and those before, with a sequential test that may be looked at at any time."""
-    service: Service = request.app.state.service
-    found = await service.long(lambda: office.experiments(service))
-    return answered(request, messages.ExperimentsAnswer(experiments=found), *service.versions())
+    return await _experiments(request)
 
 
 @post(
@@ -35,7 +33,7 @@ async def begin(request: Asking) -> messages.ExperimentsAnswer:
     version = known(service, body.version)
     await tried(service, lambda: office.begin(service, msgspec.structs.replace(body, version=version), who(request).name))
     await service.long(service.follow)
-    return await experiments.fn(request)  # type: ignore[no-any-return]
+    return await _experiments(request)
 
 
 @post("/experiments/stop", summary="End the experiment", guards=[Role("admin")], status_code=200, opt={"answer": messages.ExperimentsAnswer, "refuses": (409,)})
@@ -44,15 +42,13 @@ async def stop(request: Asking) -> messages.ExperimentsAnswer:
     service: Service = request.app.state.service
     await service.long(lambda: splits.end(service.journal, service.registry, who(request).name))
     await service.long(service.follow)
-    return await experiments.fn(request)  # type: ignore[no-any-return]
+    return await _experiments(request)
 
 
 @get("/exploration", summary="How much is left to chance", guards=[Role("admin")], opt={"answer": messages.ExplorationAnswer})
 async def exploration(request: Asking) -> messages.ExplorationAnswer:
     """On which share of the requests which slot of the list is drawn at random."""
-    service: Service = request.app.state.service
-    version, value = await service.write(lambda: service.journal.setting("exploration"))
-    return answered(request, messages.ExplorationAnswer(version=version, **(value or {})), *service.versions())
+    return await _exploration(request)
 
 
 @put(
@@ -70,7 +66,19 @@ async def change_exploration(request: Asking) -> messages.ExplorationAnswer:
     value = asdict(chosen) if chosen.share else None
     await service.write(lambda: service.journal.set("exploration", value, who(request).name, body.expected))
     await service.write(service.follow)
-    return await exploration.fn(request)  # type: ignore[no-any-return]
+    return await _exploration(request)
 
 
 ROUTES = Router("/v1", route_handlers=[experiments, begin, stop, exploration, change_exploration], tags=["admin"])
+
+
+async def _experiments(request: Asking) -> messages.ExperimentsAnswer:
+    service: Service = request.app.state.service
+    found = await service.long(lambda: office.experiments(service))
+    return answered(request, messages.ExperimentsAnswer(experiments=found), *service.versions())
+
+
+async def _exploration(request: Asking) -> messages.ExplorationAnswer:
+    service: Service = request.app.state.service
+    version, value = await service.write(lambda: service.journal.setting("exploration"))
+    return answered(request, messages.ExplorationAnswer(version=version, **(value or {})), *service.versions())

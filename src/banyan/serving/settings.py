@@ -25,17 +25,28 @@ class Changed(Protocol):
     """One change of a setting."""
 
     @property
-    def version(self) -> int: ...  # noqa: D102
+    def version(self) -> int:
+        """The setting's version since; one number for all settings."""
+
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """Which setting."""
+
     @property
-    def who(self) -> str: ...  # noqa: D102
+    def who(self) -> str:
+        """The name of the key that asked for it."""
+
     @property
-    def at(self) -> int: ...  # noqa: D102
+    def at(self) -> int:
+        """Microseconds since 1970."""
+
     @property
-    def before(self) -> Any: ...  # noqa: D102
+    def before(self) -> Any:
+        """The value before; None where it was never set."""
+
     @property
-    def after(self) -> Any: ...  # noqa: D102
+    def after(self) -> Any:
+        """The value since."""
 
 
 @runtime_checkable

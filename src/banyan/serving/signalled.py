@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from banyan.features.collaborative import Scores
 from banyan.features.pairs import Pasts
 from banyan.features.stock import Moment, Stock
 from banyan.retrieval.candidates import leading
@@ -38,5 +39,5 @@ def together(stock: Stock, row: int) -> Array | None:
     return None
 
 
-def _row(scores: object) -> Array:
-    return np.asarray(scores[0] if isinstance(scores, np.ndarray) else scores.toarray()[0])  # type: ignore[attr-defined]
+def _row(scores: Scores) -> Array:
+    return np.asarray(scores[0] if isinstance(scores, np.ndarray) else scores.toarray()[0])

@@ -56,7 +56,7 @@ class Replay:
             return Checked((f"It cannot be opened ({_said(error)}).",))
         try:
             return self._tried(engine, serving, value)
-        except Exception as error:
+        except Exception as error:  # whatever it is, it speaks against the candidate
             return Checked((f"Trying it failed ({_said(error)}).",))
         finally:
             engine.close()
@@ -112,7 +112,7 @@ def _fault(engine: Answering, ask: Any, values: Values | None) -> str:
     """What is wrong with one answer; "" where nothing is."""
     try:
         ranked = engine.recommend(ask, values.of(ask.scenario) if values is not None else None)
-    except Exception as error:
+    except Exception as error:  # an answer may fail in any way; that is what is asked here
         return _said(error)
     items = list(ranked.items)
     if not items:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -139,7 +140,7 @@ def mixed(gates: Float[Tensor, "B V E"], experts: Float[Tensor, "E B H"]) -> Flo
 
 def layer(dense: nn.Module) -> tuple[Tensor, Tensor]:
     """(Weight, bias) of the linear layer that a `dense` begins with."""
-    first = dense[0]  # type: ignore[index]
+    first = cast(nn.Linear, next(dense.children()))
     return first.weight, first.bias
 
 

@@ -1,7 +1,8 @@
 """Progressive layered extraction: shared experts, experts of each view's own, and gates between them, level over level."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
@@ -34,34 +35,34 @@ class Ple(Sharing):
     def forward(self, x: Float[Tensor, "B S D"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
         """All paths up to the last level, where only the views asked for are computed."""
         flat = x.flatten(1)
-        return self._up(flat, dict.fromkeys(range(self.sizes.views), flat), self.levels, views)
+        return self._up(flat, dict.fromkeys(range(self.sizes.views), flat), self._levels, views)
 
     def entry(self, views: Sequence[int]) -> tuple[Tensor, Tensor]:
         """All that reads the row in the first level."""
-        return self._first.entry(self._heard(self._first, views))
+        return self._levels[0].entry(self._heard(self._levels[0], views))
 
     def entered(self, out: Float[Tensor, "B R"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
         """The rest of the first level, and those above it."""
-        shared, paths = self._first.entered(out, self._heard(self._first, views))
-        return self._up(shared, paths, self.levels[1:], views)
+        first, *later = self._levels
+        shared, paths = first.entered(out, self._heard(first, views))
+        return self._up(shared, paths, later, views)
 
     @property
-    def _first(self) -> "_Level":
-        return self.levels[0]  # type: ignore[return-value]
+    def _levels(self) -> "list[_Level]":
+        return [cast(_Level, each) for each in self.levels]
 
     def _heard(self, level: "_Level", views: Sequence[int]) -> Sequence[int]:
         """Below the last level every view's experts feed the shared path."""
         return views if level.last else range(self.sizes.views)
 
-    def _up(self, shared: Tensor, paths: dict[int, Tensor], levels: Iterable[nn.Module], views: Sequence[int]) -> Float[Tensor, "V B H"]:
+    def _up(self, shared: Tensor, paths: dict[int, Tensor], levels: "Sequence[_Level]", views: Sequence[int]) -> Float[Tensor, "V B H"]:
         for level in levels:
-            shared, paths = level(shared, paths, self._heard(level, views))  # type: ignore[arg-type]
+            shared, paths = level(shared, paths, self._heard(level, views))
         return torch.stack([paths[view] for view in views])
 
     def owned(self, view: int) -> list[nn.Parameter]:
         """The view's experts and gate in the last level, and its gate in the level before; what lies lower reaches the others through the shared path."""
-        last: _Level = self.levels[-1]  # type: ignore[assignment]
-        below: list[_Level] = list(self.levels[-2:-1])  # type: ignore[arg-type]
+        *below, last = self._levels[-2:]
         return [*last.own[view].parameters(), *last.gates.of(view), *(each for level in below for each in level.gates.of(view))]
 
 
@@ -108,4 +109,4 @@ class _Level(nn.Module):
         return mixed(self.shared_gate.softmax(logits[:, width:], 1), torch.cat([*own, common]))[0], found
 
     def _experts(self, view: int) -> Experts:
-        return self.own[view]  # type: ignore[return-value]
+        return cast(Experts, self.own[view])

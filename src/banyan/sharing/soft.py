@@ -1,6 +1,7 @@
 """Soft parameter sharing: a network for each view, tied to the others by a penalty on how far apart they are."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
@@ -39,13 +40,13 @@ class Soft(Sharing):
 
     def entry(self, views: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The first layers of the towers asked for."""
-        weights, biases = zip(*(layer(self.towers[view][0]) for view in views), strict=True)  # type: ignore[index]
+        weights, biases = zip(*(layer(self._tower(view)[0]) for view in views), strict=True)
         return torch.cat(weights), torch.cat(biases)
 
     def entered(self, out: Float[Tensor, "B R"], scenario: Int[Tensor, " B"], views: Sequence[int]) -> Float[Tensor, "V B H"]:
         """The rest of each tower."""
         each = out.relu_().chunk(len(views), 1)
-        return torch.stack([self.towers[view][1:](one) for view, one in zip(views, each, strict=True)])  # type: ignore[index]
+        return torch.stack([self._tower(view)[1:](one) for view, one in zip(views, each, strict=True)])
 
     def penalty(self) -> Tensor:
         """The mean squared distance of a tower from the mean tower, times `strength` (nats, scalar)."""
@@ -56,3 +57,6 @@ class Soft(Sharing):
     def owned(self, view: int) -> list[nn.Parameter]:
         """The view's tower; only the penalty, which is no view's loss, moves it besides."""
         return list(self.towers[view].parameters())
+
+    def _tower(self, view: int) -> nn.Sequential:
+        return cast(nn.Sequential, self.towers[view])

@@ -39,8 +39,8 @@ def read_events(store: Store, entities: dict[str, EntityFrame], notes: list[str]
         frame = _complete(described(events, store), events, clock, said)
     for name in ("user", "item"):
         entities[name], new = extended(entities[name], frame[name])
-        if new and store.entities[name].table is not None:
-            said.append(f"events: {new} ids of {name} have no row in {store.entities[name].table.label}; each got a row with all features missing.")  # type: ignore[union-attr]
+        if new and (table := store.entities[name].table) is not None:
+            said.append(f"events: {new} ids of {name} have no row in {table.label}; each got a row with all features missing.")
     if clock in LOST:
         said.append(LOST[clock])
     return _sorted(frame, entities, clock, said)

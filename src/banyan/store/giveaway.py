@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from banyan.store.figures import median
 from banyan.types import Array
 
 LIMIT = 0.995  # AUC
@@ -49,7 +50,7 @@ def strength(feature: pl.Series, answer: Array) -> float:
         return 0.5
     missing = feature.is_null().to_numpy().astype(float)
     if feature.dtype.is_numeric():
-        filled = feature.cast(pl.Float64).fill_null(float(feature.cast(pl.Float64).median() or 0.0)).to_numpy()  # type: ignore[arg-type]
+        filled = feature.cast(pl.Float64).fill_null(median(feature.cast(pl.Float64))).to_numpy()
         scores = [filled, missing]
     elif feature.dtype == pl.String:
         scores = [_others(feature, answer)]

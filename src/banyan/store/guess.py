@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from banyan.errors import BanyanError
+from banyan.store.figures import mean
 from banyan.store.schema import Source
 from banyan.store.sources import scan
 from banyan.store.times import microseconds
@@ -123,11 +124,11 @@ def _number(column: str, known: pl.Series) -> Guess:
 
 
 def _words(column: str, known: pl.Series) -> Guess:
-    distinct, length = known.n_unique(), float(known.str.len_chars().mean() or 0)  # type: ignore[arg-type]
-    spaced, barred = float(known.str.contains(r"\S\s+\S").mean() or 0), float(known.str.contains("|", literal=True).mean() or 0)  # type: ignore[arg-type]
+    distinct, length = known.n_unique(), mean(known.str.len_chars())
+    spaced, barred = mean(known.str.contains(r"\S\s+\S")), mean(known.str.contains("|", literal=True))
     if _reads_as_time(known):
         return Guess(column, "time", "dates as text")
-    if known.str.contains(r"^https?://|\.(jpe?g|png|webp)$").mean() > 0.5:  # type: ignore[operator]
+    if mean(known.str.contains(r"^https?://|\.(jpe?g|png|webp)$")) > 0.5:
         return Guess(column, None, "holds addresses of files")
     if barred > 0.2 and distinct > 2:
         return Guess(column, "tags", "values with | between them")

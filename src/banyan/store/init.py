@@ -11,6 +11,7 @@ import polars as pl
 
 from banyan.errors import ConfigError
 from banyan.store import guess
+from banyan.store.figures import span
 from banyan.store.guess import Peek
 from banyan.store.schema import Source
 from banyan.store.sources import read
@@ -118,7 +119,10 @@ def _days(table: Peek, column: str | None) -> float | None:
     if column is None:
         return None
     stamps = microseconds(_column(table, column), f"{table.path.name}, column {column}").drop_nulls()
-    return (int(stamps.max()) - int(stamps.min())) / DAY  # type: ignore[arg-type]
+    if not len(stamps):
+        return None
+    first, last = span(stamps)
+    return (last - first) / DAY
 
 
 def _entities(page: _Page, tables: list[Peek], log: _Log | None, parts: dict[str, Peek]) -> dict[str, str]:

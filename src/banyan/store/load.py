@@ -201,8 +201,8 @@ class _Page:
         here: Any = self.values
         path: list[str | int] = []
         for step in location:
-            if (isinstance(here, dict) and step in here) or (isinstance(here, list) and isinstance(step, int) and step < len(here)):
-                here = here[step]  # type: ignore[index]
+            if step in (here if isinstance(here, dict) else range(len(here)) if isinstance(here, list) else ()):
+                here = here[step]
                 path.append(step)
         return tuple(path)
 

@@ -142,7 +142,7 @@ def _opened(library: Any, raw: bytes) -> Any:
         return image.open(io.BytesIO(raw), formats=FORMATS)
     except image.DecompressionBombError as error:
         raise Broken("too many pixels") from error
-    except Exception as error:  # see `pixels`
+    except Exception as error:  # decoders raise whatever they like on hostile bytes, see `pixels`
         raise Broken("not a picture") from error
 
 

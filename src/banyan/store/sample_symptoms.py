@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from banyan.store import giveaway
+from banyan.store.figures import mean
 from banyan.store.finding import Finding, share, some
 from banyan.store.open import task_labels
 from banyan.store.schema import Split
@@ -89,11 +90,11 @@ def _rate(label: pl.Series) -> str:
         return "no label"
     absent = f", {share(label.null_count() / len(label))} missing" if label.null_count() else ""
     if isinstance(label.dtype, pl.List):
-        return f"{float(known.list.len().mean() or 0):.2f}{absent}"  # type: ignore[arg-type]
+        return f"{mean(known.list.len()):.2f}{absent}"
     if label.dtype == pl.String:
         top = known.value_counts(sort=True).row(0)
         return f"{top[0]} {share(top[1] / len(known))}{absent}"
-    return f"{float(known.mean() or 0):.4g}{absent}"  # type: ignore[arg-type]
+    return f"{mean(known):.4g}{absent}"
 
 
 def _without_entity(where: str, table: SampleTable) -> Iterator[Finding]:
@@ -134,7 +135,7 @@ def _later(where: str, table: SampleTable) -> Iterator[Finding]:
     for name, feature in table.features.items():
         if getattr(feature, "kind", "") != "time":
             continue
-        late = float((table.context[name] > pl.Series(table.time)).fill_null(False).mean() or 0)  # type: ignore[arg-type]
+        late = mean((table.context[name] > pl.Series(table.time)).fill_null(False))
         if late > 0.01:
             found = f"in {share(late)} of the rows it lies after the row's own time."
             cure = "What is known only afterwards cannot be an input; leave it out, or correct the row's time."

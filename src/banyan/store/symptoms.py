@@ -1,7 +1,7 @@
 """What may be wrong with entities and events: each function looks for one thing."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import polars as pl
@@ -39,8 +39,8 @@ def entity_findings(shop: Shop, now: int) -> Iterator[Finding]:
             yield from float_ids(where, shop.store, table, [shop.store.entities[name].id])
 
 
-def _listed(names: object) -> str:
-    words = [str(each) for each in names]  # type: ignore[attr-defined]
+def _listed(names: Iterable[str]) -> str:
+    words = list(names)
     return ", ".join(words[:12]) + (f" and {len(words) - 12} more" if len(words) > 12 else "")
 
 

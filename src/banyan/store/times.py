@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from banyan.errors import DataError
+from banyan.store.figures import span
 
 _UNITS = ((10**8, 10**11, "seconds", 1_000_000), (10**11, 10**14, "milliseconds", 1_000), (10**14, 10**17, "microseconds", 1))
 _RIGHT = "a time is ISO text such as 2024-03-31 or 2024-03-31T10:15:00Z, a date column, or a number of seconds, milliseconds or microseconds since 1970"
@@ -79,7 +80,7 @@ def _numbers(column: pl.Series, where: str) -> pl.Series:
     seen = column.drop_nulls()
     if not len(seen):
         return column.cast(pl.Int64)
-    low, high = (float(np.float64(each)) for each in (seen.min(), seen.max()))  # type: ignore[arg-type]
+    low, high = span(seen)
     for least, end, _, factor in _UNITS:
         if least <= low and high < end:
             return (column.cast(pl.Float64) * factor).round().cast(pl.Int64) if column.dtype.is_float() else column.cast(pl.Int64) * factor

@@ -242,7 +242,7 @@ class Fit:
         weights = self._balanced(losses, present, leaf, dealt.number) if present else losses
         penalty = self.network.penalty()
         if penalty.requires_grad:
-            penalty.backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(penalty)
         _add(beside)
         self._move(step, leaf, present, dealt.number)
         if self.balancer.looks_back and present:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -86,7 +86,7 @@ class Database:
             self._commit(jobs)
         if job.error is not None:
             raise job.error
-        return job.result  # type: ignore[no-any-return]
+        return cast(T, job.result)
 
     def _next(self, job: _Job) -> list[_Job]:
         """Waits until somebody has done the work: nothing is left to do; or until nobody writes: those who have waited longest are next."""
@@ -105,7 +105,7 @@ class Database:
                 self._alone(connection)
                 for job in jobs:
                     self._try(job, connection)
-        except Exception as found:
+        except Exception as found:  # handed to each of those who wait, who raise it
             error = found
         except BaseException:  # whoever does the work of others is told to stop; they are not
             error = StateError(f"Writing to {self.name} was broken off; nothing is acknowledged. Send it again.")

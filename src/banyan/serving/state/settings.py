@@ -24,7 +24,7 @@ def write(connection: sa.Connection, name: str, value: str, who: str, expected: 
     if expected is not None and expected != now:
         raise ConflictError(f"The setting {name} has version {now}, not {expected}: somebody changed it meanwhile. Read it and set it again.")
     told = {"name": name, "who": who, "at": time.time_ns() // 1000, "before": None if row is None else row.value, "after": value}
-    version = int(connection.execute(sa.insert(changes).values(**told)).inserted_primary_key[0])  # type: ignore[index]
+    version = int(connection.execute(sa.insert(changes).values(**told).returning(changes.c.version)).scalar_one())
     if row is None:
         connection.execute(sa.insert(settings).values(name=name, version=version, value=value))
     else:

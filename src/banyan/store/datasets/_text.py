@@ -139,9 +139,9 @@ class Separated(Published):
             block = block.decode(self.encoding).encode()
         if len(self.separator) > 1:
             block = block.replace(self.separator.encode(), FIELD.encode())
-        form = {"separator": self._sign, "quote_char": self.quote, "null_values": self.missing or None}
+        form: dict[str, Any] = {"separator": self._sign, "quote_char": self.quote, "null_values": self.missing or None}
         try:
-            frame = pl.read_csv(block, has_header=False, schema=self.fields, columns=self._wanted, **form).select(list(self.schema))  # type: ignore[arg-type]
+            frame = pl.read_csv(block, has_header=False, schema=self.fields, columns=self._wanted, **form).select(list(self.schema))
         except pl.exceptions.PolarsError as error:
             raise self._broken(block, line, error) from error
         frame = frame.with_columns(pl.col(pl.String).str.strip_chars().replace("", None)) if self.trim else frame
@@ -210,11 +210,7 @@ class JsonLines(Published):
 
 def respelled(column: str, words: Mapping[str, str]) -> pl.Expr:
     """A column with each word in place of its key; null for others. Row by row, which `replace_strict` is not: that would hold the whole file."""
-    first, *others = words.items()
-    found = pl.when(pl.col(column) == first[0]).then(pl.lit(first[1]))
-    for key, word in others:
-        found = found.when(pl.col(column) == key).then(pl.lit(word))  # type: ignore[assignment]
-    return found.otherwise(None)
+    return pl.coalesce([pl.when(pl.col(column) == key).then(pl.lit(word)) for key, word in words.items()])
 
 
 def _shown(line: bytes) -> str:

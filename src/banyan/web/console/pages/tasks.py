@@ -34,8 +34,8 @@ def relative(gain: Row | None, base: Any) -> tuple[plots.Number, plots.Number, p
     """(Low, value, high) of a gain in percent of a figure."""
     if not gain or not base:
         return None, None, None
-    low, value, high = (gain.get(key) for key in ("low", "value", "high"))
-    return tuple(None if each is None else 100 * each / abs(base) for each in (low, value, high))  # type: ignore[return-value]
+    low, value, high = (None if (each := gain.get(key)) is None else 100 * each / abs(base) for key in ("low", "value", "high"))
+    return low, value, high
 
 
 def _joint(desk: Desk, rows: Sequence[Row]) -> None:

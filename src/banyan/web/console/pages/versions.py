@@ -113,13 +113,13 @@ def _acts(desk: Desk, model: ModelOut, do: Do, check: Callable[[str], Awaitable[
     with tag("div", "buttons"):
         act("check", lambda: check(version))
         if not model.active:
-            promoting = lambda: do(calls.promote(version), words("versions.promoted", version=version))  # noqa: E731
+            promoting = partial(do, calls.promote(version), words("versions.promoted", version=version))
             act("promote", sure(desk, words("versions.promote.sure", version=version), words("versions.promote"), promoting, words("versions.sure.hint")))
         if model.shadow:
             act("shadow.end", lambda: do(calls.shadow("none"), words("versions.shadow.ended")))
         elif not model.active:
             act("shadow.begin", lambda: do(calls.shadow(version), words("versions.shadowed", version=version)))
-            removing = lambda: do(calls.remove(version), words("versions.removed", version=version))  # noqa: E731
+            removing = partial(do, calls.remove(version), words("versions.removed", version=version))
             act("remove", sure(desk, words("versions.remove.sure", version=version), words("versions.remove"), removing))
 
 
