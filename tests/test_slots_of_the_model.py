@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from banyan.features.plan import Plan, TablePlan
-from banyan.trunk import _Meeting, _Newest
+from banyan.trunk.newest import Newest
+from banyan.trunk.products import Products
 from banyan.types import Batch, Block, Past
 
 WIDTH = 4
@@ -32,12 +33,12 @@ def slots(rows: int = 5) -> dict[str, Tensor]:
 
 
 def test_a_product_is_made_for_every_two_entities_that_stand_in_one_row() -> None:
-    assert _Meeting(plan(), LENGTHS, WIDTH).pairs == [("item", "query"), ("user", "item")]
+    assert Products(plan(), LENGTHS, WIDTH).pairs == [("item", "query"), ("user", "item")]
 
 
 def test_the_product_is_the_scaled_product_of_both_projections_and_reads_nothing_else() -> None:
     torch.manual_seed(1)
-    meets, given = _Meeting(plan(), LENGTHS, WIDTH), slots()
+    meets, given = Products(plan(), LENGTHS, WIDTH), slots()
     met = meets(given, batch("bought", "user", "item"))
     left, right = (meets.project[name](given[name].flatten(1)) for name in ("user", "item"))
     torch.testing.assert_close(met.flatten(1), meets.scale[meets.pairs.index(("user", "item"))] * left * right)
@@ -46,13 +47,13 @@ def test_the_product_is_the_scaled_product_of_both_projections_and_reads_nothing
 
 
 def test_a_row_of_one_entity_holds_zeros() -> None:
-    meets = _Meeting(plan(), LENGTHS, WIDTH)
+    meets = Products(plan(), LENGTHS, WIDTH)
     assert not meets(slots(), batch("people", "user")).any()
 
 
 def test_the_newest_token_reads_the_newest_event_and_no_other() -> None:
     torch.manual_seed(2)
-    newest, items = _Newest(3 * WIDTH, WIDTH), torch.randn(6, 3, WIDTH)
+    newest, items = Newest(3 * WIDTH, WIDTH), torch.randn(6, 3, WIDTH)
     events, mask = torch.tensor([[1, 2, 3], [0, 0, 0], [0, 4, 5]]), torch.tensor([[True] * 3, [False] * 3, [False, True, True]])
     past = Past(events, 0, torch.tensor([[3.0, 2.0, 0.1], [0.0, 0.0, 0.0], [0.0, 1.0, 0.2]]), mask)
     found = newest(past, items, 3)

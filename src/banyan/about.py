@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from banyan.features.stock import ITEM
-from banyan.trunk import Encoded, Trunk, safe
+from banyan.trunk import Encoded, Trunk
+from banyan.trunk.names import safe
 from banyan.types import Batch, Past
 
 HISTORY, PAIR, PRODUCTS = "history", "pair", "products"
@@ -117,7 +118,7 @@ class About:
         if self.aimed:
             moving.append(self._past(row, rest[-1], n))
         if PAIR in trunk.lengths:
-            moving.append(trunk.no_pair.flatten().expand(n, -1) if batch.pair is None else trunk.pair(batch.pair))
+            moving.append(trunk.no_pair.flatten().expand(n, -1) if batch.pair is None else trunk.paired(batch.pair).flatten(1))
         met = None
         if trunk.meets is not None and row.meets is not None and row.met is not None:
             met = torch.addcmul(row.met, row.meets, rest[0]) if safe(ITEM) in trunk.meets.project else row.met.expand(n, -1)

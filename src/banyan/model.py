@@ -15,12 +15,14 @@ from banyan import parts
 from banyan.auxiliary import Auxiliary
 from banyan.calibration import Calibration
 from banyan.delayed import Delayed
+from banyan.encoders._lookup import START
 from banyan.errors import ConfigError
 from banyan.features.plan import Plan
 from banyan.features.stock import ITEM, USER
 from banyan.features.stretches import Drawer
 from banyan.store.schema import AuxiliarySpec, ModelSpec, TaskSpec
-from banyan.trunk import START, Encoded, Trunk, copies_of, safe
+from banyan.trunk import Encoded, Trunk, copies_of
+from banyan.trunk.names import safe
 from banyan.types import Array, Batch, Candidates, Label, Sizes, Step
 
 Ready = list[list[Tensor]]  # of each trunk, from each copy of the embedding tables, (m, S, D) tokens of m things

@@ -15,7 +15,7 @@ from banyan.features.picture_cache import PictureCache
 from banyan.features.picture_networks import Sight
 from banyan.features.pictures import Pictures
 from banyan.store.schema import Entity, Feature
-from banyan.trunk import Source
+from banyan.trunk.sources import Source
 from banyan.types import Array, Block
 
 Image = pytest.importorskip("PIL.Image", reason="pictures need pillow")

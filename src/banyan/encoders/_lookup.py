@@ -7,6 +7,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
+START = 0.05  # standard deviation of embeddings before training
+
 
 def lookup(leaf: Float[Tensor, "U D"], inverse: Int[Tensor, " N"], order: Int[Tensor, " N"], starts: Int[Tensor, " U"]) -> Float[Tensor, "N D"]:
     """leaf[inverse]. `order` sorts `inverse` (stably), and row u's places in it begin at `starts[u]`; every row is read at least once.

@@ -48,7 +48,8 @@ def versioned(page: dict[str, Any], frames: dict[str, pl.DataFrame]) -> None:
 
 
 def signalled(page: dict[str, Any], frames: dict[str, pl.DataFrame]) -> None:
-    page["model"] |= {"signals": {"near": "neighbours", "ease": {"part": "ease", "l2": 5.0}}, "signal_products": True, "behaviours": ["cart", "buy"]}
+    signals = {"near": "neighbours", "ease": {"part": "ease", "l2": 5.0}}
+    page["model"] |= {"signals": signals, "signal_products": True, "pair_pieces": True, "behaviours": ["cart", "buy"]}
 
 
 def copied(page: dict[str, Any], frames: dict[str, pl.DataFrame]) -> None:

@@ -5,8 +5,7 @@ A network has one, or one a group of tasks. Every part comes from its family by 
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from itertools import accumulate, combinations
-from typing import Any
+from itertools import accumulate
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,28 +15,19 @@ from banyan import parts
 from banyan.auxiliary import Auxiliary, Seen
 from banyan.encoders._lookup import lookup
 from banyan.errors import ConfigError
-from banyan.features.columns import ID, Layout
+from banyan.features.columns import ID
 from banyan.features.plan import Plan, readers
 from banyan.features.stock import ITEM
-from banyan.store.schema import TUNED, ModelSpec
-from banyan.types import Batch, Block, Column, Past, Sizes, Step, Stretch, Windows
+from banyan.store.schema import ModelSpec
+from banyan.trunk import newest, products
+from banyan.trunk.names import safe
+from banyan.trunk.newest import Newest
+from banyan.trunk.products import Products
+from banyan.trunk.sources import Source
+from banyan.types import Batch, Past, Sizes, Step, Stretch, Windows
 from banyan.wide import Pieces, Wide
 
-ENCODERS = {
-    "category": "categorical",
-    "number": "numeric",
-    "tags": "tags",
-    "text": "text",
-    "vector": "vector",
-    "time": "time",
-    "image": "image",
-    "pixels": "convnet",
-}
 PAIR_TOKENS = 2
-PRODUCT_TOKENS = 2
-NEWEST_TOKENS = 2
-START = 0.05  # standard deviation of embeddings before training
-_WORDS = nn.ModuleDict()
 
 
 @dataclass(frozen=True)
@@ -48,72 +38,6 @@ class Encoded:
     tokens: Mapping[str, Tensor]  # entity -> (n, S, D) tokens of its distinct rows; the missing entity's are the first
     summary: Tensor | None  # (items, D): one vector an item, for histories and their targets
     others: tuple["Encoded", ...] = ()  # the same from the further copies of the embedding tables; rankings compare with the first
-
-
-class Source(nn.Module):
-    """All tokens of one source: an entity, or the context."""
-
-    def __init__(self, layout: Layout, width: int, encoders: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.layout, self.width = layout, width
-        chosen = {kind: encoders.get(kind, name) for kind, name in ENCODERS.items()}
-        self.categories = parts.build("encoders", chosen["category"], width, 0) if layout.categories else None
-        self.numbers = parts.build("encoders", chosen["number"], width, len(layout.numbers)) if layout.numbers else None
-        self.bags = nn.ModuleDict()
-        for key in (*layout.tags, *layout.texts):
-            self.bags[safe(key)] = parts.build("encoders", chosen["tags" if key in layout.tags else "text"], width, 0)
-        self.views = {key: layout.features[key].views if key in layout.features else 1 for key in layout.dense}
-        own = {key: {TUNED: layout.features[key].encoder} if kind == TUNED else chosen for key, (kind, _) in layout.dense.items()}
-        self.dense = nn.ModuleDict(
-            {safe(key): parts.build("encoders", own[key][kind], width, size // self.views[key]) for key, (kind, size) in layout.dense.items()}
-        )
-        self.absent = {key: feature.absent for key, feature in layout.features.items() if feature.absent}
-
-    def forward(self, block: Block, embedded: Mapping[int, Tensor]) -> Float[Tensor, "n S D"]:
-        """Tokens of n rows, from their columns and the embeddings of the step's ids."""
-        n, count, width = block.rows, len(self.layout.categories), self.width
-        tokens: list[Tensor] = []
-        if self.categories is not None:
-            tokens.append(self.categories(Column(embedded[block.start].view(n * count, 1, width))).view(n, count, width))
-        if self.numbers is not None:
-            tokens.append(self.numbers(self._bag(block, "numbers", embedded, block.numbers, block.known)).unsqueeze(1))
-        hidden = self._hidden(block) if self.training and self.absent else {}
-        for key in (*self.layout.tags, *self.layout.texts):
-            bag = self._bag(block, key, embedded)
-            if key in hidden and bag.mask is not None:
-                bag = replace(bag, mask=bag.mask & ~hidden[key])
-            tokens.append(self.bags[safe(key)](bag).unsqueeze(1))
-        for key in self.layout.dense:
-            values = self._view(key, block.dense[key])
-            known = (values != 0).any(1, keepdim=True)
-            known = (known & ~hidden[key] if key in hidden else known).expand_as(values)
-            tokens.append(self.dense[safe(key)](Column(numbers=values, known=known)).unsqueeze(1))
-        return torch.cat(tokens, 1) if len(tokens) > 1 else tokens[0]
-
-    def _view(self, key: str, values: Tensor) -> Float[Tensor, "n E"]:
-        """One look of each picture: in training any of those that are stored, else the picture as it is."""
-        count = self.views[key]
-        if count == 1:
-            return values
-        each: Tensor = values.view(len(values), count, values.shape[1] // count)
-        drawn = torch.randint(count, (len(values),), device=values.device) if self.training else torch.zeros(1, dtype=torch.long, device=values.device)
-        found: Tensor = each[torch.arange(len(values), device=values.device), drawn]
-        return found
-
-    def _hidden(self, block: Block) -> dict[str, Tensor]:
-        """Feature -> (n, 1) which rows go without it in this step. A row lacks one at most, so that it is never without all of them."""
-        draws, place, found = torch.rand(block.rows, 1, device=block.numbers.device), 0.0, {}
-        for key, share in self.absent.items():
-            found[key] = (draws >= place) & (draws < place + share)
-            place += share
-        return found
-
-    def _bag(self, block: Block, key: str, embedded: Mapping[int, Tensor], numbers: Tensor | None = None, known: Tensor | None = None) -> Column:
-        if key not in block.bags:
-            return Column(None, None, numbers, known)
-        bag = block.bags[key]
-        n, k = bag.mask.shape
-        return Column(embedded[bag.start].view(n, k, self.width), bag.mask, numbers, known)
 
 
 class Trunk(nn.Module):
@@ -140,17 +64,17 @@ class Trunk(nn.Module):
             self.history = parts.build("history", spec.history, width)
             if not self.history.causal and (together := [name for name, table in plan.tables.items() if table.sequences]):
                 raise ConfigError(f"samples.{together[0]}: `sequences` needs a history that is read event by event, such as model.history: transformer.")
-            self.newest = _Newest(self.lengths[ITEM] * width, width)
-            self.lengths["history"] = 1 + NEWEST_TOKENS
+            self.newest = Newest(self.lengths[ITEM] * width, width)
+            self.lengths["history"] = 1 + newest.TOKENS
         if any(t.pair for t in plan.tables.values()) and plan.pair:
             self.pieces = Pieces(plan.pair_edges) if spec.pair_pieces else None
             inputs = len(plan.pair) + (0 if self.pieces is None else len(self.pieces.column))
             self.pair = nn.Sequential(nn.Linear(inputs, 4 * width), nn.ReLU(), nn.Linear(4 * width, PAIR_TOKENS * width))
             self.no_pair = nn.Parameter(torch.zeros(PAIR_TOKENS, width))
             self.lengths["pair"] = PAIR_TOKENS
-        self.meets = _Meeting(plan, self.lengths, width) if spec.products else None
+        self.meets = Products(plan, self.lengths, width) if spec.products else None
         if self.meets is not None and self.meets.pairs:
-            self.lengths["products"] = PRODUCT_TOKENS
+            self.lengths["products"] = products.TOKENS
         self._compress(spec)
         self.cross = parts.build("cross", spec.cross, sum(self.lengths.values()), width) if spec.cross is not None else None
         if self.cross is not None and self.cross.extra:
@@ -158,7 +82,7 @@ class Trunk(nn.Module):
         self.sizes = _sized(plan, self.copies, width, self.lengths, parents)
         self.sharing = parts.build("sharing", spec.sharing, self.sizes)
         height = self.sharing.width
-        met = PRODUCT_TOKENS * width if "products" in self.lengths else 0
+        met = products.TOKENS * width if "products" in self.lengths else 0
         self.wide = Wide(plan, met, len(parents), height, pairs="pair" in self.lengths) if spec.wide else None
 
     def _compress(self, spec: ModelSpec) -> None:
@@ -211,7 +135,7 @@ class Trunk(nn.Module):
         if "history" in self.lengths:
             slots["history"] = torch.cat([self.past(batch, encoded).expand(n, -1).unsqueeze(1), self.latest(batch, encoded).expand(n, -1, -1)], 1)
         if "pair" in self.lengths:
-            slots["pair"] = self.no_pair.expand(n, -1, -1) if batch.pair is None else self._pair(batch.pair)
+            slots["pair"] = self.no_pair.expand(n, -1, -1) if batch.pair is None else self.paired(batch.pair)
         if "products" in self.lengths and self.meets is not None:
             slots["products"] = self.meets(slots, batch)
         return slots
@@ -243,7 +167,7 @@ class Trunk(nn.Module):
         found: Tensor = self.newest(batch.past, encoded.tokens.get(ITEM), rows)
         return found
 
-    def _pair(self, pair: Float[Tensor, "B P"]) -> Float[Tensor, "B K D"]:
+    def paired(self, pair: Float[Tensor, "B P"]) -> Float[Tensor, "B K D"]:
         """The pair tokens; with `pair_pieces` the numbers are read as they are and as pieces."""
         numbers = pair if self.pieces is None else torch.cat([pair, self.pieces(pair)], 1)
         found: Tensor = self.pair(numbers)
@@ -320,74 +244,6 @@ class Trunk(nn.Module):
         return views if self.wide is None else views + self.wide(batch, numbers, products)
 
 
-class _Newest(nn.Module):
-    """Tokens of the newest event: its item, and how long ago it was. What somebody looks at next hangs on it (Rendle et al., WWW 2010)."""
-
-    def __init__(self, inputs: int, width: int) -> None:
-        super().__init__()
-        self.width = width
-        self.item, self.gap = nn.Linear(inputs, NEWEST_TOKENS * width), nn.Linear(2, NEWEST_TOKENS * width)
-        self.none = nn.Parameter(torch.zeros(NEWEST_TOKENS, width))
-
-    def forward(self, past: Past | Windows | None, items: Tensor | None, rows: int) -> Float[Tensor, "B K D"]:
-        if past is None or items is None:
-            return self.none.expand(rows, -1, -1)
-        if isinstance(past, Windows):
-            newest, gap, known = past.items, past.gaps[:, None], past.at >= 0
-        else:
-            newest, gap, known = past.items[:, -1], past.gaps[:, -1:], past.mask[:, -1]
-        found = self.item(items.flatten(1))[newest] + self.gap(torch.cat([gap, (-8 * gap).exp()], 1))  # days and hours are told apart
-        return torch.where(known[:, None, None], found.view(rows, NEWEST_TOKENS, self.width), self.none)
-
-
-class _Meeting(nn.Module):
-    """Products of what two entities of a row are: the model's own user x item, query x item, user x offer (a factorisation machine between slots).
-
-    z_e = P_e tokens_e,  token = sum over pairs (a, b) of the row's entities of w_ab * z_a * z_b
-
-    A taste that meets a property is a product, which a network of ReLU layers has to build out of many kinks (Rendle et al., RecSys 2020).
-    Rows with fewer than two entities hold zeros, and nothing is computed for them.
-    """
-
-    def __init__(self, plan: Plan, lengths: Mapping[str, int], width: int) -> None:
-        super().__init__()
-        self.width, size = width, PRODUCT_TOKENS * width
-        together = {tuple(n for n in lengths if n in t.entities) for t in plan.tables.values() if not t.ranking}
-        self.pairs = sorted({pair for names in together for pair in combinations(names, 2)})
-        met = dict.fromkeys(name for pair in self.pairs for name in pair)
-        self.project = nn.ModuleDict({safe(name): nn.Linear(lengths[name] * width, size) for name in met})
-        self.scale = nn.Parameter(torch.full((len(self.pairs), size), 1 / START))  # embeddings begin small, and their products would be unheard
-
-    def forward(self, slots: Mapping[str, Tensor], batch: Batch) -> Float[Tensor, "B K D"]:
-        """The product tokens of a batch whose entities' tokens stand in `slots`."""
-        here = self._here(batch)
-        if not here:
-            return self.scale.new_zeros(batch.rows, PRODUCT_TOKENS, self.width)
-        z = {name: self.project[safe(name)](slots[name].flatten(1)) for name in dict.fromkeys(n for _, a, b in here for n in (a, b))}
-        met = sum(self.scale[i] * z[a] * z[b] for i, a, b in here)
-        assert isinstance(met, Tensor)
-        return met.view(batch.rows, PRODUCT_TOKENS, self.width)
-
-    def apart(self, slots: Mapping[str, Tensor], batch: Batch, entity: str) -> tuple[Float[Tensor, "B M"], Float[Tensor, "B M"]]:
-        """(By what the projection of one entity is multiplied, what the others make of each other): its product with the first, and the second, are `forward`.
-
-        `slots` may lack that entity.
-        """
-        here = self._here(batch)
-        z = {name: self.project[safe(name)](slots[name].flatten(1)) for name in dict.fromkeys(n for _, a, b in here for n in (a, b)) if name != entity}
-        meets = met = self.scale.new_zeros(1, self.scale.shape[1])
-        for i, a, b in here:
-            if entity in (a, b):
-                meets = meets + self.scale[i] * z[b if a == entity else a]
-            else:
-                met = met + self.scale[i] * z[a] * z[b]
-        return meets, met
-
-    def _here(self, batch: Batch) -> list[tuple[int, str, str]]:
-        """(Number, entities) of the pairs that the batch's rows have."""
-        return [(i, a, b) for i, (a, b) in enumerate(self.pairs) if a in batch.entities and b in batch.entities]
-
-
 def copies_of(spec: ModelSpec, views: int) -> int:
     """How many copies of the embedding tables the sharing architecture wants."""
     found: int = parts.find("sharing", parts.spec(spec.sharing)[0]).copies(views)
@@ -400,9 +256,3 @@ def _sized(plan: Plan, copies: int, width: int, lengths: Mapping[str, int], pare
         slots[name] = slice(place, place + length)
         place += length
     return Sizes(slots, copies * width, len(parents), tuple(parents), len(plan.scenarios), copies)
-
-
-def safe(name: str) -> str:
-    """A name under which a ModuleDict can hold a module: no dot, and none of its own words such as `items` or `type`."""
-    name = name.replace(".", "·")
-    return f"{name}·" if hasattr(_WORDS, name) else name
