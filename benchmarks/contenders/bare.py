@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from banyan.features.step import Scratch
+from banyan.features.distinct import Scratch
 from banyan.sharing._blocks import Experts, Gates, mix
 from banyan.tasks._head import head
 from banyan.training.optim import LazyAdam

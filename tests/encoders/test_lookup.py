@@ -4,7 +4,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from torch.nn import functional
 
 from banyan.encoders._lookup import lookup
-from banyan.features.step import Gatherer
+from banyan.features.distinct import Gatherer
 
 
 def asked(*parts):

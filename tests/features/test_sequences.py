@@ -9,6 +9,7 @@ import torch
 
 from banyan import parts
 from banyan.errors import ConfigError
+from banyan.features import pasts
 from banyan.features.build import Data, build, task_options
 from banyan.features.step import Feeder
 from banyan.model import Network
@@ -78,11 +79,10 @@ def test_a_long_past_is_read_in_windows_of_the_length_asked_for(opened: Callable
     shop = opened(None, page, history="transformer", length=4)
     data = build(shop)
     rows = data.tables["next"].rows(TRAIN)
-    feeder = feeder_of(data, shop)
-    drawn = feeder._windows(data.tables["next"], rows)
     moment = data.tables["next"].moment
     assert moment is not None
     assert data.stock.narrowed is not None
+    drawn = pasts.windows(data.stock, moment.take(rows))
     before = moment.end[rows] - data.stock.narrowed.start[moment.user[rows]]
     lengths = np.concatenate([mask.sum(1) for _, mask in drawn.parts])
     assert lengths.max() == 4

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from banyan.features.build import Data, build, stocked, tabled, task_options
 from banyan.features.columns import Texts
-from banyan.features.step import Feeder, Scratch
+from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.store.shop import EventLog, Shop
 from banyan.types import TEST, Array, Batch, Step
@@ -180,19 +180,6 @@ def test_without_a_clock_the_labelled_event_is_nowhere(
     pair = data.stock.pair(moment, target)
     own = [i for i, name in enumerate(data.plan.pair) if name.startswith("id:")]
     assert not pair[:, own].any()
-
-
-@given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.booleans())
-def test_the_distinct_are_each_once(ids: list[int], blank: bool) -> None:
-    asked = np.array([0, *ids] if blank else ids, np.int64)
-    scratch = Scratch(31)
-    scratch.distinct(np.array([5, 5, 30, 0]))  # what was asked before leaves no trace
-    unique, inverse = scratch.distinct(asked, 0 if blank else None)
-    assert sorted(unique.tolist()) == np.unique(asked).tolist()
-    assert np.array_equal(unique[inverse], asked)
-    again = Scratch(31).distinct(asked, 0 if blank else None)
-    assert np.array_equal(unique, again[0])
-    assert not blank or unique[0] == 0
 
 
 def test_things_are_encoded_once_a_step_the_missing_one_first(feeder: Feeder, data: Data) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from banyan.features.step import Scratch
 from banyan.training.picks import Picker, ahead
 from banyan.training.schedule import TableMix
 from banyan.types import Array, Step
@@ -110,23 +109,3 @@ def test_the_thread_ends_with_its_consumer() -> None:
     assert threads()
     steps.close()
     assert not threads()
-
-
-def test_distinct_ids_are_right_while_two_threads_ask() -> None:
-    """A thread assembles training steps while the main one evaluates, on one feeder."""
-    scratch, wrong = Scratch(50_000), list[str]()
-
-    def work(seed: int) -> None:
-        rng = np.random.default_rng(seed)
-        for _ in range(40):
-            ids = rng.integers(0, 50_000, 20_000)
-            unique, inverse = scratch.distinct(ids)
-            if not np.array_equal(unique.take(inverse, mode="clip"), ids) or len(np.unique(unique)) != len(unique):
-                wrong.append("the places are another thread's")
-
-    both = [threading.Thread(target=work, args=(seed,)) for seed in (1, 2)]
-    for each in both:
-        each.start()
-    for each in both:
-        each.join()
-    assert not wrong
