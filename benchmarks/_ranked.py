@@ -12,6 +12,7 @@ import yaml
 
 from banyan import inference
 from banyan.evaluation.evaluate import validator
+from banyan.features import past_figures
 from banyan.features.build import Data, build, task_options
 from banyan.features.columns import Texts
 from banyan.features.step import Feeder
@@ -92,7 +93,7 @@ def signal_ranks(data: Data, signal: str, leave_out: Sequence[str]) -> Array:
     found = np.zeros(len(rows), np.float32)
     for start in range(0, len(rows), 1_000):
         moment: Moment = table.moment.take(rows[start : start + 1_000])
-        scores = stock.weighed(moment, items, weights)
+        scores = past_figures.weighed(stock, moment, items, weights)
         by, had = stock.had(moment, leave_out)
         scores[by, had - 1] = -np.inf
         wanted = table.targets[1][table.targets[0][rows[start : start + 1_000]]].astype(np.int64) - 1

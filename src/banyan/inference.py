@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from banyan.features import past_figures
 from banyan.features.step import Feeder
 from banyan.features.stock import ITEM, Moment, Stock
 from banyan.model import Network, Ready
@@ -90,10 +91,10 @@ def scores(
 def compared(part: Any, views: Tensor, vectors: Tensor, stock: Stock, moment: Moment | None, items: Array) -> Tensor:
     """(B, K) scores by a ranking task's part of K distinct items, whose `vectors` (K, H) are given; with a moment, side scores are in."""
     side, linear = stock.plan.side if moment is not None else [], part.linear
-    extra = stock.side(moment, items).whole().to(vectors.device) if side and moment is not None and linear is None else None
+    extra = past_figures.side(stock, moment, items).whole().to(vectors.device) if side and moment is not None and linear is None else None
     raw = part(views, Candidates(vectors, torch.zeros(len(vectors), device=vectors.device), extra))
     if side and moment is not None and linear is not None:
-        raw += torch.from_numpy(stock.weighed(moment, items, linear.detach().cpu().numpy())).to(vectors.device)
+        raw += torch.from_numpy(past_figures.weighed(stock, moment, items, linear.detach().cpu().numpy())).to(vectors.device)
     found: Tensor = part.predict(raw)
     return found
 

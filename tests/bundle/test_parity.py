@@ -9,6 +9,7 @@ import pytest
 from banyan import inference
 from banyan.bundle import Bundle
 from banyan.bundle.rows import part
+from banyan.features import past_figures
 from banyan.store.shop import SampleTable
 from banyan.types import TEST, Array
 
@@ -218,4 +219,4 @@ def test_scores_by_weights_alone_are_those_of_all_figures(run) -> None:
     moment, items = data.moment.take(data.rows(TEST)[:20]), np.arange(1, len(run.data.stock.ids["item"]) + 1)
     weights = np.random.default_rng(0).normal(size=len(run.data.plan.side)).astype(np.float32)
     stock = run.data.stock
-    assert np.allclose(stock.weighed(moment, items, weights), stock.side(moment, items).whole().numpy() @ weights, atol=1e-4)
+    assert np.allclose(past_figures.weighed(stock, moment, items, weights), past_figures.side(stock, moment, items).whole().numpy() @ weights, atol=1e-4)

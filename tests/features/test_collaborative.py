@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from banyan.features import past_figures
 from banyan.features.build import Data, build, stocked
 from banyan.features.columns import Texts
 from banyan.features.pairs import spans
@@ -51,19 +52,19 @@ def test_a_step_and_a_ranking_read_the_same(which: str, part: int, request: pyte
     data: Data = request.getfixturevalue(which)
     moment, items = moment_of(data, "next", part), np.arange(1, len(data.stock.entities["item"]))
     weights = np.random.default_rng(0).normal(size=len(data.plan.side)).astype(np.float32)
-    whole = data.stock.side(moment, items).whole().numpy()
+    whole = past_figures.side(data.stock, moment, items).whole().numpy()
     signals = [i for i, name in enumerate(data.plan.side) if name.startswith("signal:")]
     assert len(signals) == len(SIGNALS)
     assert all(np.abs(whole[..., i]).max() > 0 for i in signals)
-    assert np.allclose(data.stock.weighed(moment, items, weights), whole @ weights, atol=1e-4)
+    assert np.allclose(past_figures.weighed(data.stock, moment, items, weights), whole @ weights, atol=1e-4)
     some = items[[3, 1, 8]]
-    assert np.allclose(data.stock.side(moment, some).whole().numpy(), whole[:, some - 1], atol=1e-6)
+    assert np.allclose(past_figures.side(data.stock, moment, some).whole().numpy(), whole[:, some - 1], atol=1e-6)
 
 
 def test_products_are_the_signal_where_the_past_holds_the_item(opened: Opened, described: Callable[[], dict[str, Any]]) -> None:
     data = build(opened(None, described(), signals=SIGNALS, signal_products=True, pair_last=1000))
     moment, items = moment_of(data, "next", TRAIN), np.arange(1, len(data.stock.entities["item"]))
-    whole, side = data.stock.side(moment, items).whole().numpy(), data.plan.side
+    whole, side = past_figures.side(data.stock, moment, items).whole().numpy(), data.plan.side
     for behaviour in data.plan.behaviours:
         held = np.zeros(whole.shape[:2], bool)
         by, item = data.stock.had(moment, [behaviour])
@@ -72,14 +73,14 @@ def test_products_are_the_signal_where_the_past_holds_the_item(opened: Opened, d
             alone, met = (whole[..., side.index(f"signal:{key}")] for key in (name, f"{name}:{behaviour}"))
             assert np.allclose(met, np.where(held, alone, 0))
     weights = np.random.default_rng(0).normal(size=len(side)).astype(np.float32)
-    assert np.allclose(data.stock.weighed(moment, items, weights), whole @ weights, atol=1e-4)
+    assert np.allclose(past_figures.weighed(data.stock, moment, items, weights), whole @ weights, atol=1e-4)
 
 
 def test_a_pair_reads_what_a_ranking_reads_of_its_item(timed: Data) -> None:
     moment = moment_of(timed, "viewed", TRAIN)
     item = timed.tables["viewed"].entities["item"][timed.tables["viewed"].rows(TRAIN)[:50]]
-    every = timed.stock.side(moment, np.arange(1, len(timed.stock.entities["item"]))).whole().numpy()
-    pair = timed.stock.pair(moment, item)
+    every = past_figures.side(timed.stock, moment, np.arange(1, len(timed.stock.entities["item"]))).whole().numpy()
+    pair = past_figures.pair(timed.stock, moment, item)
     for name in (f"signal:{key}" for key in SIGNALS):
         asked = every[np.arange(len(item)), item - 1, timed.plan.side.index(name)]
         assert np.allclose(pair[:, timed.plan.pair.index(name)], asked, atol=1e-6)
@@ -90,8 +91,8 @@ def test_a_training_row_without_a_clock_does_not_see_its_own_user(untimed: Data)
     moment, items = moment_of(untimed, "next", TRAIN), np.arange(1, len(untimed.stock.entities["item"]))
     fitted = untimed.stock.signals
     assert fitted is not None
-    with_own = untimed.stock.side(Moment(moment.user, moment.end, moment.time, moment.exclude, np.zeros(len(moment.user), bool)), items)
-    without = untimed.stock.side(moment, items)
+    with_own = past_figures.side(untimed.stock, Moment(moment.user, moment.end, moment.time, moment.exclude, np.zeros(len(moment.user), bool)), items)
+    without = past_figures.side(untimed.stock, moment, items)
     first = len(untimed.plan.side) - len(SIGNALS)
     assert not np.allclose(with_own.whole()[..., first:], without.whole()[..., first:], atol=1e-4)
     held = untimed.tables["next"]
@@ -125,7 +126,7 @@ def test_later_events_change_no_signal_of_an_earlier_row(opened: Opened, describ
     again = stocked(data.plan, later, Texts())
     items = np.arange(1, len(data.stock.entities["item"]))
     first = len(data.plan.side) - len(SIGNALS)
-    was, now = (stock.side(table.moment.take(early), items).whole()[..., first:].numpy() for stock in (data.stock, again))
+    was, now = (past_figures.side(stock, table.moment.take(early), items).whole()[..., first:].numpy() for stock in (data.stock, again))
     assert np.abs(was).max() > 0
     assert np.allclose(was, now, atol=1e-6)
 
@@ -142,7 +143,7 @@ def test_a_behaviour_that_no_event_has_is_named(opened: Opened, described: Calla
 
 def test_an_item_that_passes_for_new_loses_what_is_asked_for_and_nothing_else(timed: Data) -> None:
     moment, items = moment_of(timed, "next", TRAIN), np.arange(1, len(timed.stock.entities["item"]))
-    side = timed.stock.side(moment, items)
+    side = past_figures.side(timed.stock, moment, items)
     fresh = torch.zeros(len(items), dtype=torch.bool)
     fresh[[2, 5]] = True
     figures = [0, len(timed.plan.side) - 1, len(timed.plan.side) - 3]

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from banyan.features import past_figures
 from banyan.features.build import Data, build, stocked, tabled, task_options
 from banyan.features.columns import Texts
 from banyan.features.step import Feeder
@@ -136,19 +137,22 @@ def test_the_side_of_many_items_is_the_pair_of_each(clock: str, opened: Callable
     assert table.moment is not None
     items = np.array([0, 3, 1, 19, 7])
     moment = table.moment.take(np.arange(0, len(table), 4))
-    side = stock.side(moment, items).whole().numpy()
+    side = past_figures.side(stock, moment, items).whole().numpy()
     shared = [data.plan.pair.index(name) for name in data.plan.side]
     for k, item in enumerate(items.tolist()):
-        assert np.array_equal(side[:, k], stock.pair(moment, np.full(len(moment.user), item))[:, shared])
+        assert np.array_equal(side[:, k], past_figures.pair(stock, moment, np.full(len(moment.user), item))[:, shared])
     everything = np.arange(1, 21)
-    assert np.array_equal(stock.side(moment, everything).whole().numpy()[:, [0, 2, 6, 18]], stock.side(moment, everything[[0, 2, 6, 18]]).whole().numpy())
+    assert np.array_equal(
+        past_figures.side(stock, moment, everything).whole().numpy()[:, [0, 2, 6, 18]],
+        past_figures.side(stock, moment, everything[[0, 2, 6, 18]]).whole().numpy(),
+    )
 
 
 def test_pairs_in_pieces_are_pairs_at_once(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     table = data.tables["viewed"]
     assert table.moment is not None
-    monkeypatch.setattr("banyan.features.stock.CHUNK", 7)
-    again = data.stock.pair(table.moment, table.entities["item"])
+    monkeypatch.setattr("banyan.features.past_figures.CHUNK", 7)
+    again = past_figures.pair(data.stock, table.moment, table.entities["item"])
     assert np.array_equal(again[:, :-3], table.pair[:, :-3])
 
 
@@ -177,7 +181,7 @@ def test_without_a_clock_the_labelled_event_is_nowhere(
         mine = [at for at in np.flatnonzero(log.user == moment.user[row]) if at != moment.exclude[row] and log.behaviour[at] in kept]
         assert [e[0] for e in found[row]] == data.stock.entities["item"].ids[log.item[mine], 0].tolist()
     target = log.item[moment.exclude]
-    pair = data.stock.pair(moment, target)
+    pair = past_figures.pair(data.stock, moment, target)
     own = [i for i, name in enumerate(data.plan.pair) if name.startswith("id:")]
     assert not pair[:, own].any()
 

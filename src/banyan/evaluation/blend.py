@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 from banyan import inference
 from banyan.errors import ConfigError
 from banyan.evaluation.questions import Question
+from banyan.features import past_figures
 from banyan.features.pairs import spans
 from banyan.features.step import Feeder
 from banyan.model import Network
@@ -56,7 +57,7 @@ def _pooled(network: Network, feeder: Feeder, question: Question) -> tuple[Tenso
     for where, score in inference.scores(network, feeder, question.task, question.table, question.rows, sided=False, most=most):
         rows = question.rows[where]
         moment = data.moment.take(rows)
-        figures = torch.stack([score.cpu(), *stock.side(moment, everything).whole().unbind(2)])
+        figures = torch.stack([score.cpu(), *past_figures.side(stock, moment, everything).whole().unbind(2)])
         allowed = torch.ones(score.shape, dtype=torch.bool)
         if left:
             by, had = stock.had(moment, left)

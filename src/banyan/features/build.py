@@ -9,13 +9,13 @@ import polars as pl
 
 from banyan import parts
 from banyan.errors import ConfigError
-from banyan.features import anchors, collaborative, columns, labels, pairs, vocabulary, word_match, word_pairs, words
+from banyan.features import anchors, collaborative, columns, labels, pairs, past_figures, vocabulary, word_match, word_pairs, words
 from banyan.features.columns import ID, Texts, Values
 from banyan.features.labels import Labels
 from banyan.features.pairs import FIGURES
-from banyan.features.plan import BEHAVIOUR, SCENARIO, TIME, Plan, TablePlan, readers
+from banyan.features.plan import BEHAVIOUR, NEAR, SCENARIO, SIGNAL, TIME, Plan, TablePlan, readers
 from banyan.features.statistics import Snapshots
-from banyan.features.stock import ITEM, NEAR, SIGNAL, USER, Moment, Stock
+from banyan.features.stock import ITEM, USER, Moment, Stock
 from banyan.features.stretches import Stretches
 from banyan.features.vocabulary import FIRST, Vocabulary
 from banyan.store.samples.counts import forecasts
@@ -301,7 +301,7 @@ def tabled(plan: Plan, stock: Stock, store: Store, table: SampleTable, texts: Te
     layout = plan.context.only(own.context)
     context = situated(plan, columns.apply(layout, frame, plan.books, texts) if layout.tokens else _nothing(len(table)), table.scenario, table.time)
     moment = _moment(stock, table, now)
-    pair = paired(stock, table.entities, moment, len(table)) if own.pair and plan.pair else None
+    pair = past_figures.paired(stock, table.entities, moment, len(table)) if own.pair and plan.pair else None
     weight = table.weight / table.rate
     train = weight[table.part == TRAIN]
     weight = weight / (train.mean() if len(train) and train.mean() > 0 else 1.0)
@@ -323,15 +323,6 @@ def situated(plan: Plan, own: Values, scenario: Array, time: Array | None) -> Va
     if TIME in plan.context.dense and time is not None:
         dense = {**dense, TIME: columns.time_parts(time, season=plan.context.seasons[TIME])}
     return replace(own, ids=ids, dense=dense)
-
-
-def paired(stock: Stock, entities: Mapping[str, Array], moment: Moment | None, rows: int, of: Array | None = None) -> Array:
-    """(rows, P) float32 pair features of rows that name `entities`; `of` as in `Stock.pair`."""
-    width = len(stock.plan.pair)
-    found = stock.pair(moment, entities[ITEM], of) if moment is not None else np.zeros((rows, width), np.float32)
-    said = stock.words(entities, rows)
-    found[:, width - said.shape[1] :] = said
-    return found
 
 
 def _nothing(rows: int) -> Values:

@@ -10,6 +10,8 @@ from banyan.features.vocabulary import Vocabulary
 from banyan.types import Anchor, Target
 
 SCENARIO, BEHAVIOUR, TIME = "scenario", "behaviour", "time"
+SIGNAL = "signal:"  # begins the name of a signal's figure
+NEAR = "nearness"  # the figure that compares sentence vectors
 _AS_THEY_ARE = ("behaviours", "scenarios", "clock", "pair_keys", "pair", "pair_edges", "side", "signals", "words", "idf", "rows")
 LITTLE = 0.1  # share of the rows that name an entity, under which a table may only read ids
 

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from banyan.features import blocks, pasts
+from banyan.features import blocks, past_figures, pasts
 from banyan.features.build import Data, TableData
 from banyan.features.columns import ID
 from banyan.features.distinct import Asked, Gatherer, Scratch
 from banyan.features.given import Given
 from banyan.features.pairs import spans
-from banyan.features.plan import BEHAVIOUR, TablePlan
+from banyan.features.plan import BEHAVIOUR, SIGNAL, TablePlan
 from banyan.features.sampling import Negatives
-from banyan.features.stock import ITEM, SIGNAL
+from banyan.features.stock import ITEM
 from banyan.features.stretches import Drawer, Shelf, drafted
 from banyan.types import MISSING, TRAIN, Array, Batch, Block, Choice, Label, Past, Side, Step, Windows
 
@@ -177,7 +177,7 @@ class Feeder:
     def _side(self, table: TableData, rows: Array, items: Array, fresh: Array) -> Side | None:
         if not self.plan.side or table.moment is None:
             return None
-        side = self.stock.side(table.moment.take(rows), items)
+        side = past_figures.side(self.stock, table.moment.take(rows), items)
         return side.without(torch.from_numpy(fresh), self.known["side"].tolist()) if fresh.any() else side
 
     def _past(self, draft: "Draft", found: Mapping[str, Tensor], gatherer: Gatherer) -> Past | Windows | None:

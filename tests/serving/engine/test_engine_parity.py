@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from banyan.bundle import Bundle
-from banyan.features.build import paired
+from banyan.features.past_figures import paired
 from banyan.features.stock import ITEM
 from banyan.serving.asking import Ask
 from banyan.types import Array

@@ -1,0 +1,50 @@
+"""What the texts of a row's things say of its item: terms in common, words that match, the nearness of sentence vectors."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from banyan.features import word_match, word_pairs
+from banyan.features.columns import lettered
+from banyan.features.stock import ITEM, Stock
+from banyan.types import Array
+
+COMPARED = 512  # pairs of sentence vectors looked at together
+
+
+def words(stock: Stock, entities: Mapping[str, Array], rows: int) -> Array:
+    """(n, W) float32: what the texts of each row's things say of its item; 0 where the row has no such thing."""
+    plan, found = stock.plan, []
+    for entity, text, title in plan.words:
+        there = entity in entities and ITEM in entities
+        found.append(_shared(stock, entity, text, title, entities) if there else np.zeros((rows, len(word_pairs.FIGURES)), np.float32))
+        if title in plan.lexicons:
+            found.append(_matched(stock, entity, text, title, entities) if there else np.zeros((rows, len(word_match.FIGURES)), np.float32))
+    for entity, text, title in plan.near:
+        there = entity in entities and ITEM in entities
+        found.append(_nearness(stock, entity, text, title, entities) if there else np.zeros((rows, 1), np.float32))
+    return np.concatenate([np.zeros((rows, 0), np.float32), *found], 1)
+
+
+def _shared(stock: Stock, entity: str, text: str, title: str, entities: Mapping[str, Array]) -> Array:
+    left, right = _grams(stock, entity, text), _grams(stock, ITEM, title)
+    return word_pairs.compare(left, entities[entity], right, entities[ITEM], np.asarray(stock.plan.idf[title]))
+
+
+def _matched(stock: Stock, entity: str, text: str, title: str, entities: Mapping[str, Array]) -> Array:
+    left, right = (word_match.Letters(*stock.entities[name].bags[lettered(key)]) for name, key in ((entity, text), (ITEM, title)))
+    rows = np.broadcast_arrays(entities[entity], entities[ITEM])
+    return word_match.match(left, rows[0].astype(np.int64), right, rows[1].astype(np.int64), stock.lexicon(title))
+
+
+def _nearness(stock: Stock, entity: str, text: str, title: str, entities: Mapping[str, Array]) -> Array:
+    """(n, 1) the cosine of two sentence vectors; 0 where one is missing."""
+    left, right = stock.entities[entity].dense[text], stock.entities[ITEM].dense[title]
+    rows = np.broadcast_arrays(entities[entity], entities[ITEM])
+    found = [np.einsum("ne,ne->n", left[rows[0][a : a + COMPARED]], right[rows[1][a : a + COMPARED]]) for a in range(0, len(rows[0]), COMPARED)]
+    return np.concatenate([np.zeros(0, np.float32), *found])[:, None].astype(np.float32)
+
+
+def _grams(stock: Stock, entity: str, text: str) -> word_pairs.Bag:
+    offsets, ids = stock.entities[entity].bags[text]
+    return offsets, ids, stock.plan.entities[entity].texts[text][0]
