@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from banyan.evaluation.evaluate import Evaluation
-from banyan.features.build import Data
+from banyan.features.data import Data
 
 SHOWN = 22
 CELL, LEFT, TOP = 24, 130, 120

@@ -12,8 +12,9 @@ from banyan.evaluation import transfer
 from banyan.evaluation.calibrate import calibrate
 from banyan.evaluation.evaluate import Evaluation, evaluate, judged, validator
 from banyan.evaluation.questions import judges
-from banyan.features.build import Data, build, task_options
+from banyan.features.build import build, task_options
 from banyan.features.columns import Texts
+from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.store.load import load

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from banyan.evaluation.questions import Question
-from banyan.features.build import Data
+from banyan.features.data import Data
 from banyan.features.stock import ITEM, USER
 from banyan.store.schema import Store
 from banyan.store.world import World

@@ -29,8 +29,9 @@ import torch
 import yaml
 
 from banyan.evaluation.evaluate import Evaluation, evaluate, validator
-from banyan.features.build import Data, build, task_options
+from banyan.features.build import build, task_options
 from banyan.features.columns import Texts, Values
+from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.store.load import load

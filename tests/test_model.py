@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from banyan import inference, parts
 from banyan.errors import ConfigError
-from banyan.features.build import Data, build, task_options
+from banyan.features.build import build, task_options
+from banyan.features.data import Data
 from banyan.features.plan import TablePlan, readers
 from banyan.features.step import Feeder
 from banyan.model import Network

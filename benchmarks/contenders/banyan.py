@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from banyan import inference
-from banyan.features.build import Data, TableData
 from banyan.features.columns import Layout, Number, Values
+from banyan.features.data import Data, TableData
 from banyan.features.labels import Labels
 from banyan.features.plan import Plan, TablePlan
 from banyan.features.step import Feeder

@@ -24,8 +24,9 @@ from banyan.evaluation.evaluate import evaluate as judge
 from banyan.evaluation.questions import MOST_RANKED, Question
 from banyan.evaluation.report import Report
 from banyan.evaluation.transfer import Alone, Row
-from banyan.features.build import Data, build, stocked, tabled, task_options
+from banyan.features.build import build, stocked, tabled, task_options
 from banyan.features.columns import Texts
+from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.refit import refit

@@ -12,7 +12,8 @@ import yaml
 
 from banyan.bundle import Bundle, save
 from banyan.evaluation.calibrate import calibrate
-from banyan.features.build import Data, build, task_options
+from banyan.features.build import build, task_options
+from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.store.open import open_store

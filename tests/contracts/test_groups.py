@@ -13,7 +13,8 @@ from torch import Tensor
 
 from banyan import parts
 from banyan.errors import ConfigError
-from banyan.features.build import Data, build, task_options
+from banyan.features.build import build, task_options
+from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.store.load import load

@@ -9,8 +9,9 @@ import pytest
 
 from banyan.evaluation.evaluate import judged
 from banyan.evaluation.questions import ask, judges
-from banyan.features.build import Data, build
+from banyan.features.build import build
 from banyan.features.columns import Texts
+from banyan.features.data import Data
 from banyan.store.load import load
 from banyan.store.open import open_store
 from banyan.store.schema import Store

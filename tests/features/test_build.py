@@ -11,8 +11,10 @@ import pytest
 
 from banyan.errors import ConfigError
 from banyan.features import word_match
-from banyan.features.build import Data, build, fit
+from banyan.features.build import build
 from banyan.features.columns import Texts
+from banyan.features.data import Data
+from banyan.features.fit import fit
 from banyan.features.plan import Plan
 from banyan.features.statistics import BLOCKS
 from banyan.store.load import load

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from banyan.features import past_figures
-from banyan.features.build import Data, build, stocked
+from banyan.features.build import build, stocked
 from banyan.features.columns import Texts
+from banyan.features.data import Data
 from banyan.features.pairs import spans
 from banyan.features.stock import Moment
 from banyan.store.shop import Shop

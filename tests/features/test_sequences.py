@@ -10,7 +10,8 @@ import torch
 from banyan import parts
 from banyan.errors import ConfigError
 from banyan.features import pasts
-from banyan.features.build import Data, build, task_options
+from banyan.features.build import build, task_options
+from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.store.shop import Shop

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from banyan.features import past_figures
-from banyan.features.build import Data, build, stocked, tabled, task_options
+from banyan.features.build import build, stocked, tabled, task_options
 from banyan.features.columns import Texts
+from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.store.shop import EventLog, Shop

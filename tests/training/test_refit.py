@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from banyan.evaluation.evaluate import validator
-from banyan.features.build import Data, build, task_options
+from banyan.features.build import build, task_options
 from banyan.features.columns import Texts
+from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.refit import refit

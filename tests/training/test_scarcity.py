@@ -14,7 +14,8 @@ from banyan.bundle import Bundle, save
 from banyan.errors import BanyanError, ConfigError
 from banyan.evaluation import space
 from banyan.evaluation.evaluate import validator
-from banyan.features.build import Data, build
+from banyan.features.build import build
+from banyan.features.data import Data
 from banyan.features.given import Given
 from banyan.features.labels import Labels
 from banyan.inference import predict

@@ -18,7 +18,8 @@ import torch
 
 from banyan import disk
 from banyan.evaluation.evaluate import validator
-from banyan.features.build import Data, build
+from banyan.features.build import build
+from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.store.open import open_store

@@ -19,8 +19,9 @@ from banyan.bundle.recommending import Ask, Users
 from banyan.bundle.rows import Reader, part
 from banyan.devices import device as named
 from banyan.errors import BundleError, ConfigError, DataError
-from banyan.features.build import Data, tabled
+from banyan.features.build import tabled
 from banyan.features.columns import Texts
+from banyan.features.data import Data
 from banyan.features.plan import Plan
 from banyan.features.step import Feeder
 from banyan.features.stock import ITEM, Stock

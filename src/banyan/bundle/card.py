@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from banyan.features.build import Data
+from banyan.features.data import Data
 from banyan.model import Network
 from banyan.store.schema import Store
 from banyan.store.times import text

@@ -19,7 +19,7 @@ from banyan import inference
 from banyan.bundle import arrays, folder
 from banyan.bundle.card import card
 from banyan.errors import BundleError
-from banyan.features.build import Data
+from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.features.stock import Stock
 from banyan.model import Network

@@ -8,7 +8,7 @@ from banyan import inference
 from banyan.evaluation import blend, judge
 from banyan.evaluation.judge import Figures
 from banyan.evaluation.questions import MOST, MOST_RANKED, Question, ask, judges
-from banyan.features.build import Data
+from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.metrics import Interval
 from banyan.model import Network

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from banyan import parts
-from banyan.features.build import Data, TableData
+from banyan.features.data import Data, TableData
 from banyan.features.plan import SCENARIO
 from banyan.features.stock import ITEM, USER
 from banyan.store.schema import TaskSpec

@@ -21,7 +21,7 @@ from banyan.evaluation.evaluate import Evaluation
 from banyan.evaluation.plots import Plot
 from banyan.evaluation.questions import judges
 from banyan.evaluation.transfer import Alone, Row
-from banyan.features.build import Data
+from banyan.features.data import Data
 from banyan.store.schema import Store
 from banyan.training.loop import Record
 from banyan.types import PARTS

@@ -12,7 +12,7 @@ from banyan.evaluation.baselines import Baselines
 from banyan.evaluation.calibrate import calibrate
 from banyan.evaluation.evaluate import Evaluation, answer, judged, validator
 from banyan.evaluation.questions import Question, judges
-from banyan.features.build import Data
+from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.metrics import NAN, Interval
 from banyan.model import Network

@@ -19,8 +19,9 @@ from banyan.evaluation import transfer
 from banyan.evaluation.evaluate import answer, validator
 from banyan.evaluation.judge import Figures
 from banyan.evaluation.questions import Question, ask, judges
-from banyan.features.build import Data, build, task_options
+from banyan.features.build import build, task_options
 from banyan.features.columns import Texts
+from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.parts import Spec

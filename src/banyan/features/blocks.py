@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from banyan.features.build import TableData
 from banyan.features.columns import Layout, Values
+from banyan.features.data import TableData
 from banyan.features.distinct import Gatherer
 from banyan.features.plan import SCENARIO, Plan
 from banyan.types import Array, Bag, Block

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from banyan.features import blocks, past_figures, pasts
-from banyan.features.build import Data, TableData
 from banyan.features.columns import ID
+from banyan.features.data import Data, TableData
 from banyan.features.distinct import Asked, Gatherer, Scratch
 from banyan.features.given import Given
 from banyan.features.pairs import spans

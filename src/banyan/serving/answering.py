@@ -15,8 +15,9 @@ from torch import Tensor
 from banyan import inference
 from banyan.about import Brought, Known
 from banyan.bundle.rows import Reader
-from banyan.features.build import Data, TableData, situated, tabled
+from banyan.features.build import situated, tabled
 from banyan.features.columns import ID, Values
+from banyan.features.data import Data, TableData
 from banyan.features.past_figures import paired
 from banyan.features.plan import SCENARIO
 from banyan.features.step import Feeder

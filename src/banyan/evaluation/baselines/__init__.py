@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from banyan.evaluation.baselines import ranking, rates, trees
 from banyan.evaluation.evaluate import Evaluation, judged
 from banyan.evaluation.questions import Question, ask
-from banyan.features.build import Data
+from banyan.features.data import Data
 from banyan.store.schema import Store
 from banyan.types import VALID, Array
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from banyan.features.build import Data
 from banyan.features.columns import Layout, Values
+from banyan.features.data import Data
 from banyan.features.plan import SCENARIO, TIME
 from banyan.types import Array
 

@@ -8,7 +8,7 @@ from scipy import sparse
 from banyan.evaluation.baselines import neighbours as knn
 from banyan.evaluation.baselines import shelf
 from banyan.evaluation.questions import Question, targets
-from banyan.features.build import Data
+from banyan.features.data import Data
 from banyan.features.statistics import Snapshots
 from banyan.features.stock import ITEM
 from banyan.metrics import ndcg_at

@@ -5,7 +5,7 @@ import numpy as np
 from banyan import parts
 from banyan.evaluation import judge
 from banyan.evaluation.questions import Question, judges, key_columns
-from banyan.features.build import Data, TableData
+from banyan.features.data import Data, TableData
 from banyan.features.labels import Labels
 from banyan.features.stock import ITEM, USER
 from banyan.store.schema import Store

@@ -9,7 +9,7 @@ import numpy as np
 
 from banyan.evaluation.baselines.matrix import Matrix, matrix
 from banyan.evaluation.questions import Question, judges
-from banyan.features.build import Data
+from banyan.features.data import Data
 from banyan.store.schema import Store
 from banyan.tasks import Task
 from banyan.types import TRAIN, Array
