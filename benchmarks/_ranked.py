@@ -23,7 +23,8 @@ from banyan.refit import refit
 from banyan.store.load import load
 from banyan.store.open import open_store
 from banyan.store.schema import Store
-from banyan.training.loop import Fit, Record
+from banyan.training.loop import Fit
+from banyan.training.record import Record
 from banyan.types import TEST, Array
 
 TASK, SAMPLES = "next", "next"

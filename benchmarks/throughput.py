@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from banyan.training.loop import has_bf16
+from banyan.devices import has_bf16
 from benchmarks import _peers, _report, _table
 from benchmarks._race import race
 from benchmarks._turns import Job

@@ -15,7 +15,8 @@ from banyan.features.stock import Stock
 from banyan.features.vocabulary import FIRST, Vocabulary
 from banyan.model import Network
 from banyan.store.schema import ModelSpec, TaskSpec, Training
-from banyan.training.loop import Figures, Fit
+from banyan.training.loop import Fit
+from banyan.training.record import Figures
 from banyan.types import TEST, TRAIN, Array, Target
 from benchmarks import _table
 from benchmarks._turns import Job, Turns

@@ -20,5 +20,12 @@ def device(name: str | torch.device | None = None) -> torch.device:
     return found
 
 
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device computes in bf16 natively, and so faster than in fp32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+
+
 def _present() -> list[str]:
     return ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]

@@ -11,7 +11,8 @@ from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.store.open import open_store
 from banyan.store.schema import Store
-from banyan.training.loop import Fit, Record, Watch
+from banyan.training.loop import Fit
+from banyan.training.record import Record, Watch
 
 
 def refit(

@@ -37,9 +37,10 @@ from banyan.store.load import dump, load, spelled_out
 from banyan.store.open import open_store
 from banyan.store.schema import Store
 from banyan.store.shop import Shop
-from banyan.training.loop import Fit, Record
+from banyan.training.loop import Fit
 from banyan.training.progress import Bar
 from banyan.training.pseudo import told
+from banyan.training.record import Record
 from banyan.types import PARTS, TEST, TRAIN, VALID
 
 MOST, DRAWS = 20_000, 100  # rows a task is judged on, and draws of the bootstrap, unless said otherwise

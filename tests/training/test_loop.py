@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from banyan import parts
+from banyan.devices import has_bf16
 from banyan.errors import BanyanError
 from banyan.training import checkpoint, loop
-from banyan.training.loop import Fit, has_bf16
+from banyan.training.loop import Fit
 from banyan.types import Step
 from tests.training import toy as shop
 from tests.training.toy import Toy
@@ -188,7 +189,7 @@ def test_an_epoch_that_ends_as_time_is_up_is_validated_once(toy: Toy, monkeypatc
 
 def test_bf16_gives_finite_losses_near_those_of_fp32(toy: Toy) -> None:
     half, full = (shop.fit(toy, None, "fixed", bf16=bf16, epochs=1, log_every=9) for bf16 in (True, False))
-    assert (half.bf16, full.bf16) == (True, False)
+    assert (half.gradients.bf16, full.gradients.bf16) == (True, False)
     half.run(), full.run()
     for task, value in full.history[0]["loss"].items():
         assert half.history[0]["loss"][task] == pytest.approx(value, abs=0.03)
@@ -200,7 +201,7 @@ def test_bf16_gives_finite_losses_near_those_of_fp32(toy: Toy) -> None:
 def test_bf16_follows_the_processor_unless_told(toy: Toy, monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native, raising=False)
     assert has_bf16(torch.device("cpu")) is native
-    assert shop.fit(toy, bf16=None).bf16 is native
+    assert shop.fit(toy, bf16=None).gradients.bf16 is native
 
 
 def tensors(value: Any) -> list[Tensor]:

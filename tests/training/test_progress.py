@@ -6,8 +6,8 @@ import re
 import pytest
 from rich.console import Console
 
-from banyan.training.loop import Watch
 from banyan.training.progress import Bar
+from banyan.training.record import Watch
 
 LOSSES = {f"task{number}": number / 7 for number in range(1, 10)}  # nine of them
 

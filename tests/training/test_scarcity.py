@@ -25,7 +25,7 @@ from banyan.store.doctor import check
 from banyan.store.load import dump, load
 from banyan.store.open import open_store
 from banyan.store.schema import PseudoSpec, Store
-from banyan.training.loop import Fit, _add
+from banyan.training.loop import Fit
 from banyan.training.pseudo import told
 from banyan.types import TEST, TRAIN, VALID
 from tests.training.scarce import PAGE, scarce
@@ -105,11 +105,9 @@ def test_an_auxiliary_gradient_goes_past_the_balancer_at_its_own_weight(store: S
         run.network.auxiliary_specs = {name: each.model_copy(update={"weight": weight}) for name, each in store.auxiliary.items()}
         step = run._make({"rated": data.tables["rated"].rows(TRAIN)[:20], "people": data.tables["people"].rows(TRAIN)[:9]}, np.random.default_rng(0))
         run.network.eval()
-        leaf, losses, present, asked = run._losses(step)
-        beside = run._beside(asked, leaf)
-        run._balanced(losses, present, leaf, 0)
-        _add(beside)
-        found[weight] = [leaf.grad, *(p.grad for p in run.dense)]
+        losses = run.gradients.losses(step)
+        run.gradients.leave(losses, run._task_weights(losses.present, 0))
+        found[weight] = [losses.leaf.grad, *(p.grad for p in run.dense)]
     moved = 0
     for none, one, three in zip(*found.values(), strict=True):
         if one is None or not one.any():

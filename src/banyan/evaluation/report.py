@@ -23,7 +23,7 @@ from banyan.evaluation.questions import judges
 from banyan.evaluation.transfer import Alone, Row
 from banyan.features.data import Data
 from banyan.store.schema import Store
-from banyan.training.loop import Record
+from banyan.training.record import Record
 from banyan.types import PARTS
 
 VERSIONS = ("banyan-commerce", "torch", "numpy", "polars", "scipy", "torchjd", "plotly", "lightgbm", "scikit-learn")

@@ -19,7 +19,8 @@ from banyan.model import Network
 from banyan.store.schema import Store, TaskSpec, Training
 from banyan.tasks import Task
 from banyan.training.budget import Budget, training_rows
-from banyan.training.loop import Fit, Record, Watch
+from banyan.training.loop import Fit
+from banyan.training.record import Record, Watch
 
 
 @dataclass

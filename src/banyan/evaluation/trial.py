@@ -30,7 +30,8 @@ from banyan.store.open import open_store
 from banyan.store.schema import Store, Training
 from banyan.store.shop import Shop
 from banyan.training.budget import Budget, budget
-from banyan.training.loop import Fit, Probe, Record, Watch
+from banyan.training.loop import Fit, Probe
+from banyan.training.record import Record, Watch
 from banyan.types import DROPPED, TEST, TRAIN, Array
 
 FREE = {"training": {"seconds", "clock", "threads"}}  # what may change when a course of trials goes on

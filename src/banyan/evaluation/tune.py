@@ -18,7 +18,7 @@ from banyan.evaluation import space as spaces
 from banyan.evaluation.space import Scalar, Space
 from banyan.evaluation.trial import Bench
 from banyan.store.schema import Store
-from banyan.training.loop import Figures
+from banyan.training.record import Figures
 
 JOURNAL = "tune.log"
 SEEN = 4  # trials that a later one is measured against before it may be stopped

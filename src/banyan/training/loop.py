@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -18,37 +18,28 @@ from torch import Tensor, nn
 
 from banyan import parts
 from banyan.balancing import Balancer
+from banyan.devices import has_bf16
 from banyan.errors import BanyanError
 from banyan.features.step import Feeder
 from banyan.model import Network
 from banyan.store.schema import TaskSpec, Training
 from banyan.training import dense
 from banyan.training.budget import Budget, budget, together, training_rows
+from banyan.training.gradients import Gradients
 from banyan.training.interrupt import Interrupt
 from banyan.training.journal import Entry, Journal, Means
 from banyan.training.optim import LazyAdam
 from banyan.training.picks import Dealt, Picker, ahead
 from banyan.training.pseudo import Pseudo
-from banyan.training.reach import shared_tensors
+from banyan.training.record import Figures, Record, Watch
 from banyan.training.resume import NETWORK, Kept, identity
 from banyan.training.schedule import TableMix, TaskWeights, rate
+from banyan.training.score import score, signed
 from banyan.types import Array, Step
 
-Figures = dict[str, dict[str, float]]  # task -> metric -> value
 ADVICE = "Lower training.lr or training.clip, or look for extreme numbers with `banyan check`."
 LOG_EVERY = 20  # steps
 WRITING = 0.1  # most of the time that goes into checkpoints
-
-
-@runtime_checkable
-class Watch(Protocol):
-    """Who looks on: a progress bar, a test, nobody."""
-
-    def step(self, epoch: int, step: int, steps: int, losses: Mapping[str, float], pace: float) -> None:
-        """Every few steps: losses by view (nats), rows a second."""
-
-    def epoch(self, epoch: int, figures: Figures, score: float, best: bool) -> None:
-        """After each validation."""
 
 
 @runtime_checkable
@@ -57,23 +48,6 @@ class Probe(Protocol):
 
     def look(self, fit: "Fit", step: Step, number: int) -> None:
         """Before step `number` moves anything. It leaves weights, moments and torch's generators as they are, so a run goes the same way with it."""
-
-
-@dataclass
-class Record:
-    """What a fit did; the best epoch's weights are in the network when it ends."""
-
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-    best_epoch: int = -1
-    best_score: float = -math.inf
-    first: dict[str, float] = field(default_factory=dict)  # each task's figure after the first epoch: the score's zero
-    stale: int = 0
-    steps: int = 0
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    rows: int = 0
-    stopped: str = ""
-    pseudo_labels: dict[str, dict[str, float]] = field(default_factory=dict)  # task -> what its last labels by the model were
 
 
 class Fit:
@@ -129,8 +103,8 @@ class Fit:
         self.names += [f"{name} (auxiliary)" for name in network.auxiliary_specs]
         self.of_view = [name for name, views in network.views.items() for _ in views]
         self.record, self.journal = Record(), Journal(folder / "history.jsonl" if folder else None)
-        self.reached: dict[tuple[int, ...], list[int]] = {}
-        self.bf16 = _bf16(options.bf16, self.device)
+        bf16 = has_bf16(self.device) if options.bf16 is None else options.bf16  # unasked, where the processor has it
+        self.gradients = Gradients(network, self.balancer, self.dense, self.device, bf16=bf16)
         self._picked: dict[str, Any] = self.picker.state()
         self._began, self._factor = (time.perf_counter(), time.process_time()), 1.0
         self._means = Means(len(self.names))
@@ -233,63 +207,22 @@ class Fit:
             self.probe.look(self, step, dealt.number)
         self.network.train()
         self.optimiser.zero_grad(set_to_none=True)
-        leaf, losses, present, asked = self._losses(step)
-        found = losses.tolist()  # waits for a GPU, so that no step goes on from a loss that is none
-        extra = {name: float(loss.detach()) for name, loss in asked.items()}
-        shown = [*present, *self._numbers(extra)]
+        losses = self.gradients.losses(step)
+        found = losses.each.tolist()  # waits for a GPU, so that no step goes on from a loss that is none
+        extra = {name: float(loss.detach()) for name, loss in losses.asked.items()}
+        shown = [*losses.present, *self._numbers(extra)]
         self._refuse([*found, *extra.values()], shown, dealt.number)
-        beside = self._beside(asked, leaf)
-        weights = self._balanced(losses, present, leaf, dealt.number) if present else losses
-        penalty = self.network.penalty()
-        if penalty.requires_grad:
-            torch.autograd.backward(penalty)
-        _add(beside)
-        self._move(step, leaf, present, dealt.number)
-        if self.balancer.looks_back and present:
-            with torch.no_grad():
-                _, after, _, _ = self._losses(step)
-            self.balancer.after(after * self._task_weights(present, dealt.number), present)
+        own = self._task_weights(losses.present, dealt.number)
+        weights = self.gradients.leave(losses, own)
+        self._move(step, losses.leaf, losses.present, dealt.number)
+        self.gradients.look_back(step, own, losses.present)
         self.record.steps, self._picked = dealt.number + 1, dealt.state
         self.record.rows += sum(b.rows for b in step.batches)
         self._log(dealt.number, [*found, *extra.values()], weights, shown)
 
-    def _balanced(self, losses: Tensor, present: list[int], leaf: Tensor, number: int) -> Tensor:
-        """Have the balancer leave its gradients; the weights that it gave."""
-        weighted = losses * self._task_weights(present, number)
-        found: Tensor = self.balancer.backward(weighted, present, self._shared(weighted, present, leaf))
-        return found
-
-    def _losses(self, step: Step) -> tuple[Tensor, Tensor, list[int], dict[str, Tensor]]:
-        """(The leaf of the step's embeddings, the losses of the views present, their numbers, the losses of auxiliary tasks)."""
-        leaf = self.network.embeddings.leaf(step.distinct)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            encoded = self.network.encode(step, leaf)
-            raw = self.network.answers(step, encoded)
-            asked = self.network.asked(step, encoded) if torch.is_grad_enabled() else {}
-        losses, present = self.network.losses(step, raw)
-        return leaf, losses, present, asked
-
     def _numbers(self, names: Iterable[str]) -> list[int]:
         """Where auxiliary tasks stand among the names of losses: behind the views."""
         return [len(self.of_view) + list(self.network.auxiliary_specs).index(name) for name in names]
-
-    def _beside(self, asked: Mapping[str, Tensor], leaf: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """(Tensor, its gradient of the auxiliary losses, each at its own weight): taken before the balancer, which knows nothing of them."""
-        if not asked:
-            return []
-        tensors = [*self.dense, leaf]
-        total = torch.stack([self.network.auxiliary_specs[name].weight * loss for name, loss in asked.items()]).sum()
-        gradients = torch.autograd.grad(total, tensors, retain_graph=True, allow_unused=True)
-        return [(tensor, gradient) for tensor, gradient in zip(tensors, gradients, strict=True) if gradient is not None]
-
-    def _shared(self, losses: Tensor, present: Sequence[int], leaf: Tensor) -> list[Tensor]:
-        if not self.balancer.reads_shared:
-            return []
-        key, tensors = tuple(present), [*self.dense, leaf]
-        if key not in self.reached:
-            places = {id(t): i for i, t in enumerate(tensors)}
-            self.reached[key] = [places[id(t)] for t in shared_tensors(losses, tensors)]
-        return [tensors[i] for i in self.reached[key]]
 
     def _move(self, step: Step, leaf: Tensor, present: Sequence[int], number: int) -> None:
         norm = float(nn.utils.clip_grad_norm_([*self.dense, leaf], self.options.clip))
@@ -331,25 +264,26 @@ class Fit:
         """Validate; True when it is time to stop."""
         epoch = max(self.record.steps - 1 - self.before, 0) // self.budget.steps
         figures = self.evaluate(self.network) if self.evaluate else {}
-        score = self._score(figures) if figures else float(epoch)
-        better = score > self.record.best_score
+        values = {task: signed(self.network.task(task), each) for task, each in figures.items()}
+        reached = self._score(values) if figures else float(epoch)
+        better = reached > self.record.best_score
         if better:
-            self.record.best_score, self.record.best_epoch, self.record.stale = score, epoch, 0
+            self.record.best_score, self.record.best_epoch, self.record.stale = reached, epoch, 0
             if self.evaluate:  # without, the last weights are the best, and nothing is copied
                 self.kept.keep_best(self.record.steps)
         else:
             self.record.stale += 1
-        entry = {"epoch": epoch, "step": self.record.steps, "score": score, "valid": figures}
+        entry = {"epoch": epoch, "step": self.record.steps, "score": reached, "valid": figures}
         goes_on = self._whole_epoch() and self.record.steps < self.end and self.record.stale < self.options.patience
         if goes_on and self.pseudo.due(epoch + 1):
             self.record.pseudo_labels |= self.pseudo.label(epoch + 1)
             entry["pseudo_labels"] = dict(self.record.pseudo_labels)
         self.record.epochs.append(entry)
         self.journal.add(entry)
-        self.weights.epoch({t: self._signed(t, f) for t, f in figures.items()})
+        self.weights.epoch(values)
         self.balancer.epoch()
         if self.watch:
-            self.watch.epoch(epoch, figures, score, better)
+            self.watch.epoch(epoch, figures, reached, better)
         self.record.stopped = self._stopped()
         self._save()
         return bool(self.record.stopped)
@@ -363,24 +297,9 @@ class Fit:
         unit = "CPU seconds" if self.options.clock == "cpu" else "seconds"
         return f"after {self.options.seconds:g} {unit}" if self.options.seconds is not None and self._late() else ""
 
-    def _signed(self, task: str, figures: Mapping[str, float]) -> float:
-        part = self.network.task(task)
-        value = figures.get(part.best, math.nan)
-        return value if part.rising else -value
-
-    def _score(self, figures: Figures) -> float:
-        """Weighted mean over tasks of the relative gain of each one's first metric over its value after the first epoch.
-
-        A gain counts for at most 1 either way, so that no task's explosion decides for all.
-        """
-        gains, weights = [], []
-        for task, each in figures.items():
-            value = self._signed(task, each)
-            if math.isfinite(value):
-                first = self.record.first.setdefault(task, value)
-                gains.append(max(-1.0, min(1.0, (value - first) / max(abs(first), 1e-6))))
-                weights.append(self.tasks[task].weight)
-        return float(np.average(gains, weights=weights)) if gains else -float(len(self.record.epochs))
+    def _score(self, values: Mapping[str, float]) -> float:
+        found = score(values, {task: spec.weight for task, spec in self.tasks.items()}, self.record.first)
+        return -float(len(self.record.epochs)) if found is None else found  # without any, the first epoch is the best
 
     def _save(self) -> None:
         self.record.seconds, self.record.cpu_seconds = self._clock()
@@ -403,21 +322,3 @@ class Fit:
         """Whether what ended the run found in the folder, if anything, was a limit of seconds that has been raised since."""
         more = self.options.seconds is None or self.options.seconds > (self.record.cpu_seconds if self.options.clock == "cpu" else self.record.seconds)
         return more and self.record.steps < self.total and self.record.stale < self.options.patience
-
-
-def _add(gradients: Iterable[tuple[Tensor, Tensor]]) -> None:
-    """Add to what the balancer left."""
-    for tensor, gradient in gradients:
-        tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient
-
-
-def _bf16(wanted: bool | None, device: torch.device) -> bool:
-    """Whether training steps run in bf16: asked for, or, unasked, where the processor has it."""
-    return has_bf16(device) if wanted is None else wanted
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether a device computes in bf16 natively, and so faster than in fp32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())

@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from banyan.training.loop import Figures
+from banyan.training.record import Figures
 
 EVERY = 10.0  # seconds between two lines of a plain log
 
