@@ -1,7 +1,5 @@
 """Promises of how the words of a query meet those of a title."""
 
-import json
-
 import numpy as np
 import polars as pl
 import pytest
@@ -9,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from banyan.features import word_match
-from banyan.features.word_match import FIGURES, letters, lexicon, match, plain, restored
+from banyan.features.lexicon import letters, lexicon
+from banyan.features.word_match import FIGURES, match
 
 TITLES = [
     "Red Velvet Sofa with Cushions in Blue",
@@ -118,13 +117,6 @@ def test_many_pairs_are_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = np.repeat(np.arange(8), 8), np.tile(np.arange(8), 8)
     whole = match(texts, a, texts, b, lexicon(texts))
     monkeypatch.setattr(word_match, "CHUNK", 5)
+    monkeypatch.setattr("banyan.features.lexicon.CHUNK", 5)
     assert np.allclose(match(texts, a, texts, b, lexicon(texts)), whole, atol=1e-6)
     assert match(texts, a[:0], texts, b[:0], lexicon(texts)).shape == (0, len(FIGURES))
-
-
-def test_a_lexicon_survives_as_json() -> None:
-    known = lexicon(letters(pl.Series(TITLES, dtype=pl.String)))
-    again = restored(json.loads(json.dumps(plain(known))))
-    assert np.allclose(again.idf, known.idf, atol=1e-4)
-    assert again.length == pytest.approx(known.length, abs=1e-4)
-    assert len(plain(known)["bucket"]) < 30

@@ -9,7 +9,7 @@ import polars as pl
 from scipy import sparse
 
 from banyan.errors import DataError
-from banyan.features import pictures, vocabulary, word_match, words
+from banyan.features import lexicon, pictures, vocabulary, words
 from banyan.features.texts import Texts as Texts
 from banyan.features.vocabulary import Vocabulary
 from banyan.store.schema import Feature
@@ -249,7 +249,7 @@ def _letters(layout: Layout, frame: pl.DataFrame, blank: bool) -> dict[str, tupl
     """The texts whose words are compared, as they are read; under names that no feature has."""
     found = {}
     for key in layout.letters:
-        offsets, codes = word_match.letters(frame[key])
+        offsets, codes = lexicon.letters(frame[key])
         found[lettered(key)] = (_offsets(np.diff(offsets), blank), codes)
     return found
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from banyan import parts
 from banyan.errors import ConfigError
-from banyan.features import anchors, columns, labels, vocabulary, word_match, word_pairs, words
+from banyan.features import anchors, columns, labels, lexicon, vocabulary, word_match, word_pairs, words
 from banyan.features.columns import ID, Texts
 from banyan.features.pairs import FIGURES
 from banyan.features.plan import BEHAVIOUR, NEAR, SCENARIO, SIGNAL, TIME, Plan, TablePlan, readers
@@ -129,8 +129,8 @@ def _name_words(plan: Plan, shop: Shop) -> None:
         frame, counts = shop.entities[ITEM].frame, training_counts(ITEM, len(shop.entities[ITEM]), shop)
         offsets, grams = words.grams(frame[title].filter(pl.Series(counts[1:] > 0)), titles[title][1])
         plan.idf[title] = np.round(word_pairs.inverse_frequency((offsets, grams, 0), titles[title][1]), 4).tolist()
-        letters = word_match.letters(frame[title].filter(pl.Series(counts[1:] > 0)))
-        plan.lexicons[title] = word_match.plain(word_match.lexicon(letters))
+        letters = lexicon.letters(frame[title].filter(pl.Series(counts[1:] > 0)))
+        plan.lexicons[title] = lexicon.plain(lexicon.lexicon(letters))
     for name, text, title in plan.words:
         for layout, key in ((plan.entities[name], text), (plan.entities[ITEM], title)):
             layout.letters = list(dict.fromkeys([*layout.letters, key]))

@@ -71,7 +71,7 @@ class Plan:
     signals: list[str] = field(default_factory=list)  # the last side scores: names of the signals, then of their products with what a past holds
     words: list[tuple[str, str, str]] = field(default_factory=list)  # (entity, its text, the item's text) whose n-grams pairs compare
     idf: dict[str, list[float]] = field(default_factory=dict)  # text of the item -> inverse document frequency of each bucket
-    lexicons: dict[str, dict[str, Any]] = field(default_factory=dict)  # text of the item -> what `word_match` knows of its words
+    lexicons: dict[str, dict[str, Any]] = field(default_factory=dict)  # text of the item -> what `lexicon` knows of its words
     near: list[tuple[str, str, str]] = field(default_factory=list)  # (entity, its text, the item's text) whose sentence vectors pairs compare
     models: dict[str, str] = field(default_factory=dict)  # language model that reads texts -> what tells its content
     rows: int = 0  # rows of the fused embedding table

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import polars as pl
 
-from banyan.features import collaborative, pairs, word_match
+from banyan.features import collaborative, pairs
 from banyan.features.columns import DAY, Values
+from banyan.features.lexicon import Lexicon, restored
 from banyan.features.pairs import Pasts
 from banyan.features.plan import Plan
 from banyan.features.statistics import Snapshots
@@ -59,7 +60,7 @@ class Stock:
     places: Array | None = None  # (events + 1,) int64: position in `log` -> position in `narrowed`
     since: dict[str, Array] = field(default_factory=dict)  # entity with several rows an id -> (rows,) int64 microseconds from which each row holds
     _codes: tuple[list[Array], list[int]] | None = field(default=None, init=False, repr=False, compare=False)
-    _lexicons: dict[str, word_match.Lexicon] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _lexicons: dict[str, Lexicon] = field(default_factory=dict, init=False, repr=False, compare=False)
     _touched: tuple[tuple[int, ...], tuple[Pasts, list[pairs.Touched]]] | None = field(default=None, init=False, repr=False, compare=False)
 
     def narrow(self, behaviours: Sequence[str] | None) -> None:
@@ -122,10 +123,10 @@ class Stock:
         item = self.codes()[0][0][self.log.item[at[mine]]]
         return owner[mine][item > 0], item[item > 0]
 
-    def lexicon(self, title: str) -> word_match.Lexicon:
+    def lexicon(self, title: str) -> Lexicon:
         """How rare the words of an item's text are."""
         if title not in self._lexicons:
-            self._lexicons[title] = word_match.restored(self.plan.lexicons[title])
+            self._lexicons[title] = restored(self.plan.lexicons[title])
         return self._lexicons[title]
 
     def touches(self, moment: Moment) -> tuple[Pasts, list[pairs.Touched]]:

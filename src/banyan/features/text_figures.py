@@ -6,6 +6,7 @@ import numpy as np
 
 from banyan.features import word_match, word_pairs
 from banyan.features.columns import lettered
+from banyan.features.lexicon import Letters
 from banyan.features.stock import ITEM, Stock
 from banyan.types import Array
 
@@ -32,7 +33,7 @@ def _shared(stock: Stock, entity: str, text: str, title: str, entities: Mapping[
 
 
 def _matched(stock: Stock, entity: str, text: str, title: str, entities: Mapping[str, Array]) -> Array:
-    left, right = (word_match.Letters(*stock.entities[name].bags[lettered(key)]) for name, key in ((entity, text), (ITEM, title)))
+    left, right = (Letters(*stock.entities[name].bags[lettered(key)]) for name, key in ((entity, text), (ITEM, title)))
     rows = np.broadcast_arrays(entities[entity], entities[ITEM])
     return word_match.match(left, rows[0].astype(np.int64), right, rows[1].astype(np.int64), stock.lexicon(title))
 

@@ -63,12 +63,12 @@ def _hashed(texts: pl.Series, buckets: int, most: int) -> tuple[Array, Array]:
     codes = np.frombuffer("\n".join(texts).encode("utf-32-le", "replace"), np.uint32)
     lengths = texts.str.len_chars().cast(pl.Int64).to_numpy()
     owner = np.repeat(np.arange(len(texts)), lengths + 1)[:-1]  # the line feed after a text is counted as its own
-    kind = _kinds(codes)
+    kind = kinds(codes)
     first, last = _words(kind)
     length = last - first
-    mixed = _mix(codes.astype(np.uint64) + BASE)
+    mixed = mix(codes.astype(np.uint64) + BASE)
     text = owner[first]
-    words = _word_hashes(mixed, first, length)
+    words = word_hashes(mixed, first, length)
     follows = np.flatnonzero(text[1:] == text[:-1])
     pairs = words[follows] * BASE + words[follows + 1]
     inner = np.maximum(length - 2, 0) * (length > 3)
@@ -87,11 +87,11 @@ def _joined(n: int, runs: list[tuple[Array, Array]], buckets: int, most: int) ->
     for (text, hashed), salt, count, ahead in zip(runs, SALTS, found, before, strict=True):
         rank = np.arange(len(text)) - (np.cumsum(count) - count)[text] + ahead[text]
         kept = rank < most
-        values[start[text[kept]] + rank[kept]] = _bucket(_mix(hashed[kept] ^ salt), buckets)
+        values[start[text[kept]] + rank[kept]] = _bucket(mix(hashed[kept] ^ salt), buckets)
     return counts, values
 
 
-def _kinds(codes: Array) -> Array:
+def kinds(codes: Array) -> Array:
     """SPLIT, WORD or ALONE for each code point; only those that occur are looked up."""
     table = np.zeros(0x110000, np.uint8)
     present = np.zeros(0x110000, bool)
@@ -120,7 +120,7 @@ def _words(kind: Array) -> tuple[Array, Array]:
     return np.flatnonzero(starts), np.flatnonzero(stops) + 1
 
 
-def _word_hashes(mixed: Array, first: Array, length: Array) -> Array:
+def word_hashes(mixed: Array, first: Array, length: Array) -> Array:
     """sum_i mixed_i BASE^i mod 2^64 over the characters of each word."""
     if not len(first):
         return np.zeros(0, np.uint64)
@@ -132,7 +132,7 @@ def _word_hashes(mixed: Array, first: Array, length: Array) -> Array:
     return sums
 
 
-def _mix(x: Array) -> Array:
+def mix(x: Array) -> Array:
     """A bijection of 64 bits in which every input bit moves every output bit (the finaliser of SplitMix64; Steele et al., OOPSLA 2014)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
