@@ -10,10 +10,11 @@ import pytest
 import yaml
 
 from banyan.errors import ConfigError
-from banyan.evaluation import audit as course
 from banyan.evaluation import audit_report
+from banyan.evaluation.arms import Arm
 from banyan.evaluation.audit import Audit, audit
 from banyan.evaluation.grouping import Proposal
+from banyan.evaluation.race import RUNGS
 from banyan.evaluation.trial import Bench
 from banyan.store.load import load
 from banyan.store.schema import Store
@@ -51,7 +52,7 @@ def test_every_task_is_compared_with_itself_alone_on_test_rows(found: Audit) -> 
 
 
 def test_a_race_halves_its_arms_and_only_trials_of_one_budget_meet(found: Audit) -> None:
-    counts = [sum(heat.share == rung for heat in found.heats) for rung in course.RUNGS]
+    counts = [sum(heat.share == rung for heat in found.heats) for rung in RUNGS]
     assert counts[0] == 3
     assert 1 <= counts[1] <= 3
     assert found.chosen == found.best or found.chosen.variant.changes() == 0
@@ -88,7 +89,7 @@ def test_what_is_recommended_is_a_store_that_trains(found: Audit) -> None:
 
 def test_an_audit_that_parts_and_stops_writes_it_down(found: Audit) -> None:
     assert yaml.safe_load(audit_report.fragment(replace(found, chosen=found.best, best=found.best))) is None or found.best.variant.changes()
-    arm = course.Arm(Proposal((("same", "like"), ("other",)), ("like",)), "ple", "uncertainty")
+    arm = Arm(Proposal((("same", "like"), ("other",)), ("like",)), "ple", "uncertainty")
     told = yaml.safe_load(audit_report.fragment(replace(found, chosen=arm, best=arm)))
     assert told["model"] == {"groups": [["same", "like"], ["other"]], "between": "nothing", "sharing": "ple", "balancing": "uncertainty"}
     assert told["tasks"] == {"like": {"stop_gradient": True}}

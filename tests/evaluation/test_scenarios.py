@@ -10,6 +10,8 @@ from scipy.stats import t
 
 from banyan.errors import ConfigError
 from banyan.evaluation import audit, scenario_report, scenarios
+from banyan.evaluation.arms import Arm
+from banyan.evaluation.course import Course
 from banyan.evaluation.grouping import Proposal
 from banyan.evaluation.questions import Question
 from banyan.evaluation.scenarios import OTHERS, Between, Cell, Cut
@@ -145,16 +147,16 @@ def test_the_audit_tries_every_cut_on_every_seed_once(bench: Bench, tmp_path: Pa
 
     monkeypatch.setattr(Bench, "trial", trial)
     said: list[str] = []
-    course = audit.Course(bench, tmp_path, {"scenarios": 2}, said.append)
+    course = Course(bench, tmp_path, {"scenarios": 2}, said.append)
     cuts, left = audit._cuts(bench, 2)
-    together = audit.Arm(Proposal((tuple(bench.store.tasks),)))
+    together = Arm(Proposal((tuple(bench.store.tasks),)))
     between = audit._between(course, together, cuts, left, 0.25, 2, 10)
     assert len(made) == 2 * (1 + 4)
     assert {cell.source for cell in between.cells} == {"search", "promo", OTHERS}
     assert len(between.gains) == 4
     assert all(cell.low <= cell.value <= cell.high for cell in between.cells)
     assert any(line.startswith("search left out, seed 1, 25%") for line in said)
-    again = audit._between(audit.Course(bench, tmp_path, {"scenarios": 2}, said.append), together, cuts, left, 0.25, 2, 10)
+    again = audit._between(Course(bench, tmp_path, {"scenarios": 2}, said.append), together, cuts, left, 0.25, 2, 10)
     assert len(made) == 10
     assert again == between
 
