@@ -7,16 +7,17 @@ from nicegui.elements.mixins.text_element import TextElement
 
 from banyan.decisions.value import Value
 from banyan.errors import ConfigError
-from banyan.serving.messages import ChangeOut, EstimateOut, HistoryAnswer, PreviewAnswer, Shift, ValueAnswer
+from banyan.serving.messages import ValueAnswer
 from banyan.web.cards import tag
-from banyan.web.console import calls, plots
-from banyan.web.console.desk import CONFLICT, Desk, number
-from banyan.web.console.panels import Field, button, figures, nothing, panel, sure, table, trouble
+from banyan.web.console import calls
+from banyan.web.console.changes import changed, difference, differences
+from banyan.web.console.desk import CONFLICT, Desk
+from banyan.web.console.panels import Field, button, nothing, panel, sure, trouble
+from banyan.web.console.preview import K, previewed
 from banyan.web.looks import readable
 
 HISTORY, NAMES, USERS = 30, 300, 50
 PAUSE = 300  # milliseconds without a letter before the text is read
-SHOWN, K = 10, 10  # requests of a preview that are shown, and items of each list
 INSERT = """(event) => { const box = document.getElementById('expression'), word = event.currentTarget.dataset.word;
 box.setRangeText(word, box.selectionStart, box.selectionEnd, 'end'); box.focus(); box.dispatchEvent(new Event('input', {bubbles: true})) }"""
 
@@ -178,7 +179,7 @@ async def _overtaken(desk: Desk, draft: Draft, said: TextElement, again: Callabl
             change = history.answer.changes[0]
             tag("p", "", words("value.overtaken.who", who=change.who, when=desk.when(change.at)))
             for scenario, before, after in differences(change):
-                _difference(desk, scenario, before, after)
+                difference(desk, scenario, before, after)
 
         async def theirs() -> None:
             if values.answer is not None:
@@ -213,73 +214,6 @@ async def _preview(desk: Desk, draft: Draft, users: str, seen: TextElement) -> N
             await previewed(desk, told.answer)
 
 
-async def previewed(desk: Desk, found: PreviewAnswer) -> None:
-    """What would change, request by request."""
-    words = desk.words
-    if not found.shifts:
-        nothing(words("value.no.requests"), words("value.no.requests.hint"))
-        return
-    moved = sum(each.before != each.after for each in found.shifts)
-    figures(
-        [
-            (words("value.requests"), number(len(found.shifts)), ""),
-            (words("value.moved"), number(moved), words("value.moved.share", share=f"{moved / len(found.shifts):.0%}")),
-            (words("value.kept"), f"{found.kept:.0%}", words("value.kept.hint", k=K)),
-        ]
-    )
-    _estimate(desk, found.estimate)
-    shown = sorted(found.shifts, key=lambda each: each.kept)[:SHOWN]
-    names = await desk.names(item for each in shown for item in (*each.before, *each.after))
-    for each in shown:
-        _shift(desk, each, names)
-
-
-def _estimate(desk: Desk, found: EstimateOut | None) -> None:
-    """What it would earn, from draws alone: by each estimator the gain with its interval, or why nothing can be said."""
-    words = desk.words
-    if found is None:
-        return
-    tag("h3", "", words("value.estimate", outcome=readable(found.outcome)))
-    if found.refused:
-        tag("p", "note", found.refused)
-        return
-    fine = [each for each in found.by if not each.refused]
-    plots.whiskers([(words(f"value.estimate.{each.method}"), each.low, each.gain, each.high, "") for each in fine], words("value.preview"), zero=True)
-    for each in found.by:
-        if each.refused:
-            tag("p", "note", f"{words(f'value.estimate.{each.method}')}: {each.refused}")
-    tag("p", "note", words("value.estimate.hint", draws=number(found.draws), outcomes=number(found.outcomes), changed=f"{found.changed:.0%}"))
-
-
-def _shift(desk: Desk, shift: Shift, names: dict[str, str]) -> None:
-    words = desk.words
-    with tag("details", "numbers", **({"open": True} if shift.before != shift.after else {})):
-        tag(
-            "summary",
-            "",
-            f"{words('value.user', user=shift.user) if shift.user else words('value.nobody')} · {words('value.stay', kept=shift.kept, of=len(shift.before))}",
-        )
-        with tag("div", "two even"):
-            for key, items, others in (("before", shift.before, shift.after), ("after", shift.after, shift.before)):
-                with tag("div", ""):
-                    tag("h3", "", words(f"value.{key}"))
-                    with tag("ol", "ranks"):
-                        for place, item in enumerate(items):
-                            _place(desk, names.get(item, item), place, others.index(item) if item in others else None, key)
-
-
-def _place(desk: Desk, name: str, place: int, other: int | None, key: str) -> None:
-    """One item of a list, and on the list after the change where it came from."""
-    words = desk.words
-    kind = "out" if other is None and key == "before" else "in" if other is None else ""
-    with tag("li", kind):
-        tag("span", "", name)
-        if other is None:
-            tag("small", "", words(f"value.{kind}"))
-        elif key == "after" and other != place:
-            tag("small", "", words("value.up" if other > place else "value.down", places=abs(other - place)))
-
-
 async def _history(desk: Desk, place: TextElement) -> None:
     told = await desk.ask(calls.value_history(HISTORY))
     place.clear()
@@ -287,30 +221,4 @@ async def _history(desk: Desk, place: TextElement) -> None:
         if told.answer is None:
             trouble(told.trouble)
         else:
-            _changes(desk, told.answer)
-
-
-def _changes(desk: Desk, history: HistoryAnswer) -> None:
-    words = desk.words
-    if not history.changes:
-        nothing(words("history.none"))
-        return
-    rows = []
-    for change in history.changes:
-        for scenario, before, after in differences(change):
-            rows.append([desk.when(change.at), change.who, readable(scenario) if scenario else words("value.everywhere"), before or "–", after or "–"])
-    table([words("at"), words("who"), words("scenario"), words("value.before"), words("value.after")], rows, words("history"))
-
-
-def differences(change: ChangeOut) -> list[tuple[str, str, str]]:
-    """(Scenario, expression before, expression after) of those that a change changed."""
-    before, after = change.before or {}, change.after or {}
-    return [(name, before.get(name, ""), after.get(name, "")) for name in dict.fromkeys([*before, *after]) if before.get(name) != after.get(name)]
-
-
-def _difference(desk: Desk, scenario: str, before: str, after: str) -> None:
-    with tag("p", ""):
-        tag("span", "", f"{readable(scenario) if scenario else desk.words('value.everywhere')}: ")
-        tag("code", "", before or "–")
-        tag("span", "", " → ")
-        tag("code", "", after or "–")
+            changed(desk, told.answer)
