@@ -1,4 +1,4 @@
-"""The contract of every file in banyan/sharing, over the folder's listing; then what each architecture promises besides."""
+"""The contract of every file in banyan/sharing, over the folder's listing."""
 
 import inspect
 import itertools
@@ -9,37 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from banyan import parts
 from banyan.errors import ConfigError
-from banyan.sharing import Sharing
 from banyan.types import Sizes
+from tests.sharing.making import ROWS, SIZES, VIEWS, loss_of, make, rows
 
 NAMES = parts.names("sharing")
-VIEWS = 4
-SIZES = Sizes(slots={"user": slice(0, 2), "item": slice(2, 5)}, width=8, views=VIEWS, parents=(None, 0, 1, None), scenarios=2)
-ROWS = 12
 DOCS = Path(__file__).parents[2] / "docs"
 every_part = pytest.mark.parametrize("name", NAMES)
 parts_with_dropout = pytest.mark.parametrize("name", [name for name in NAMES if "dropout" in parts.options("sharing", name)])
-
-
-def make(spec: parts.Spec, sizes: Sizes = SIZES, seed: int = 0) -> Sharing:
-    torch.manual_seed(seed)
-    part = parts.build("sharing", spec, sizes)
-    assert isinstance(part, Sharing)
-    return part
-
-
-def rows(count: int = ROWS, sizes: Sizes = SIZES) -> tuple[Tensor, Tensor]:
-    draw = torch.Generator().manual_seed(7)
-    return torch.randn(count, sizes.tokens, sizes.width, generator=draw), torch.randint(0, sizes.scenarios, (count,), generator=draw)
-
-
-def loss_of(view: Tensor) -> Tensor:
-    """A loss that no symmetry makes flat: a fixed random direction of each view."""
-    return (view.float() * torch.randn(view.shape, generator=torch.Generator().manual_seed(3))).sum()
 
 
 @every_part
@@ -251,126 +230,3 @@ def test_the_page_shows_a_part_that_works(tmp_path: Path, monkeypatch: pytest.Mo
     loss_of(out[0]).backward()
     assert all(each.grad is not None and each.grad.any() for each in part.owned(2))
     assert not any(each.grad is not None and each.grad.any() for each in part.owned(0))
-
-
-# ---- what each architecture promises besides
-
-
-def test_bottom_gives_every_task_the_same_view() -> None:
-    out = make("bottom")(*rows(), range(VIEWS))
-    assert all(torch.equal(out[0], out[view]) for view in range(VIEWS))
-
-
-def test_soft_penalty_is_0_only_for_equal_towers_and_grows_with_their_distance() -> None:
-    part = make("soft")
-    assert part.penalty() == 0
-    penalties = []
-    for _ in range(3):
-        with torch.no_grad():
-            next(iter(part.owned(1))).add_(0.5)
-        penalties.append(part.penalty().item())
-    assert 0 < penalties[0] < penalties[1] < penalties[2]
-
-
-def test_soft_penalty_by_hand() -> None:
-    sizes = Sizes(slots={"item": slice(0, 1)}, width=1, views=2)
-    part = make({"part": "soft", "layers": [1], "strength": 0.5}, sizes)
-    with torch.no_grad():
-        for view, value in enumerate((1.0, 4.0)):
-            for each in part.owned(view):
-                each.fill_(value)
-    assert part.penalty().item() == pytest.approx(0.5 / 2 * 2 * (1.5**2 + 1.5**2))  # a weight and a bias, each 1.5 from the mean
-
-
-def test_soft_penalty_is_not_negative() -> None:
-    with pytest.raises(ConfigError, match="not negative"):
-        make({"part": "soft", "strength": -1.0})
-
-
-def test_cross_stitch_without_stitches_is_separate_towers() -> None:
-    part = make({"part": "cross_stitch", "own": 1.0})
-    x = rows()[0].requires_grad_()
-    before = part(x, rows()[1], [0])
-    with torch.no_grad():
-        part.first.first[128:].zero_()  # the first layers of all towers but the first
-    assert torch.equal(part(x, rows()[1], [0]), before)
-
-
-def test_cross_stitch_needs_layers_to_stitch_between() -> None:
-    with pytest.raises(ConfigError, match="two sizes or more"):
-        make({"part": "cross_stitch", "layers": [64]})
-
-
-def test_mtan_masks_only_weaken() -> None:
-    part = make("mtan")
-    x, scenario = rows()
-    shared = x.flatten(1)
-    for layer in part.shared:
-        shared = layer(shared)
-    out = part(x, scenario, range(VIEWS))
-    assert ((out >= 0) & (out <= shared)).all()
-
-
-@pytest.mark.parametrize("layers", [[256, 128], [8, 4]])
-def test_mmoe_is_the_gated_sum_of_its_experts(layers: list[int]) -> None:
-    part = make({"part": "mmoe", "experts": 5, "layers": layers})
-    x, scenario = rows()
-    gates, experts = part.gates(x.flatten(1), [2, 0]), part.experts(x.flatten(1))
-    torch.testing.assert_close(gates.sum(-1), torch.ones(ROWS, 2))
-    assert (gates >= 0).all()
-    by_hand = torch.stack([sum(gates[:, v, e, None] * experts[e] for e in range(5)) for v in range(2)])
-    torch.testing.assert_close(part(x, scenario, [2, 0]), by_hand)
-
-
-def test_mmoe_stacked_experts_are_separate_networks() -> None:
-    part = make({"part": "mmoe", "experts": 5, "layers": [256, 16, 8]}).experts
-    flat = rows()[0].flatten(1)
-    for e, found in enumerate(part(flat)):
-        hidden = (flat @ part.first[256 * e : 256 * (e + 1)].T + part.first_bias[256 * e : 256 * (e + 1)]).relu()
-        for weight, bias in zip(part.later, part.later_bias, strict=True):
-            hidden = (hidden @ weight[e].T + bias[e]).relu()
-        torch.testing.assert_close(found, hidden)
-
-
-@pytest.mark.parametrize("levels", [1, 2, 3])
-def test_ple_owns_what_never_reaches_the_shared_path(levels: int) -> None:
-    part = make({"part": "ple", "levels": levels, "own": 2})
-    owned = {id(each) for each in part.owned(1)}
-    last = part.levels[-1]
-    assert {id(each) for each in last.own[1].parameters()} <= owned
-    assert not owned & {id(each) for each in last.shared.parameters()}
-    for level in part.levels[:-1]:
-        assert not owned & {id(each) for each in level.own[1].parameters()}
-    for view in range(VIEWS):
-        test = make({"part": "ple", "levels": levels, "own": 2})
-        loss_of(test(*rows(64), range(VIEWS))[view]).backward()
-        assert not any(each.grad is not None and each.grad.any() for other in range(VIEWS) if other != view for each in test.owned(other))
-
-
-def test_ple_with_one_level_computes_only_the_views_asked_for() -> None:
-    part = make({"part": "ple", "levels": 1})
-    part(*rows(), [2]).sum().backward()
-    assert all(each.grad is None for view in (0, 1, 3) for each in part.owned(view))
-
-
-def test_hierarchy_child_depends_on_its_parent_and_not_the_other_way() -> None:
-    part = make("hierarchy").eval()
-    before = part(*rows(), range(VIEWS))
-    with torch.no_grad():
-        next(part.towers[1].parameters()).mul_(2.0)
-    after = part(*rows(), range(VIEWS))
-    same = [torch.equal(before[view], after[view]) for view in range(VIEWS)]
-    assert same == [True, False, False, True]  # 1 is the parent of 2 and the child of 0; 3 stands alone
-
-
-def test_hierarchy_without_parents_is_towers_over_a_bottom() -> None:
-    sizes = Sizes(slots=SIZES.slots, width=8, views=2)
-    part = make("hierarchy", sizes)
-    x, scenario = rows(sizes=sizes)
-    torch.testing.assert_close(part(x, scenario, [1])[0], part.towers[1](part.bottom(x.flatten(1))))
-    assert not list(part.transfers.parameters())
-
-
-def test_transformer_heads_divide_its_width() -> None:
-    with pytest.raises(ConfigError, match="must divide"):
-        make({"part": "transformer", "hidden": 30, "heads": 4})
