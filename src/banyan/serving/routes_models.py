@@ -48,10 +48,7 @@ async def add_model(request: Asking) -> ModelsAnswer:
 @post("/models/{version:str}/promote", summary="Let a version answer", guards=[Role("admin")], status_code=200, opt={"answer": ModelsAnswer, "refuses": (409,)})
 async def promote(request: Asking, version: FromPath[str]) -> ModelsAnswer:
     """Tries the version on recorded requests, then lets it answer. One that fails is refused, with every reason, and the old one stays."""
-    service: Service = request.app.state.service
-    await tried(service, lambda: service.registry.promote(known(service, version), who(request).name))
-    await service.long(service.follow)
-    return await _models(request)
+    return await _followed(request, lambda service: service.registry.promote(known(service, version), who(request).name))
 
 
 @post(
@@ -59,10 +56,7 @@ async def promote(request: Asking, version: FromPath[str]) -> ModelsAnswer:
 )
 async def roll_back(request: Asking) -> ModelsAnswer:
     """The version that answered before the active one."""
-    service: Service = request.app.state.service
-    await tried(service, lambda: service.registry.roll_back(who(request).name))
-    await service.long(service.follow)
-    return await _models(request)
+    return await _followed(request, lambda service: service.registry.roll_back(who(request).name))
 
 
 @post("/models/{version:str}/check", summary="Try a version", guards=[Role("admin")], status_code=200, opt={"answer": messages.CheckAnswer})
@@ -81,11 +75,7 @@ async def check(request: Asking, version: FromPath[str]) -> messages.CheckAnswer
 )
 async def shadow(request: Asking, version: FromPath[str]) -> ModelsAnswer:
     """It answers the same requests and nobody sees it. `none` ends it."""
-    service: Service = request.app.state.service
-    name = "" if version == "none" else known(service, version)
-    await tried(service, lambda: service.registry.shadow(name, who(request).name))
-    await service.long(service.follow)
-    return await _models(request)
+    return await _followed(request, lambda service: service.registry.shadow("" if version == "none" else known(service, version), who(request).name))
 
 
 @delete("/models/{version:str}", summary="Delete a version", guards=[Role("admin")], status_code=200, opt={"answer": ModelsAnswer})
@@ -93,6 +83,14 @@ async def remove(request: Asking, version: FromPath[str]) -> ModelsAnswer:
     """Deletes a version that neither answers nor is the one to roll back to."""
     service: Service = request.app.state.service
     await service.long(lambda: service.registry.remove(known(service, version)))
+    return await _models(request)
+
+
+async def _followed(request: Asking, work: Callable[[Service], Any]) -> ModelsAnswer:
+    """Do what changes which version answers or is in the shadow, and follow it at once in this process."""
+    service: Service = request.app.state.service
+    await tried(service, lambda: work(service))
+    await service.long(service.follow)
     return await _models(request)
 
 
