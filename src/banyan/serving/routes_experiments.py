@@ -69,9 +69,6 @@ async def change_exploration(request: Asking) -> messages.ExplorationAnswer:
     return await _exploration(request)
 
 
-ROUTES = Router("/v1", route_handlers=[experiments, begin, stop, exploration, change_exploration], tags=["admin"])
-
-
 async def _experiments(request: Asking) -> messages.ExperimentsAnswer:
     service: Service = request.app.state.service
     found = await service.long(lambda: office.experiments(service))
@@ -82,3 +79,6 @@ async def _exploration(request: Asking) -> messages.ExplorationAnswer:
     service: Service = request.app.state.service
     version, value = await service.write(lambda: service.journal.setting("exploration"))
     return answered(request, messages.ExplorationAnswer(version=version, **(value or {})), *service.versions())
+
+
+ROUTES = Router("/v1", route_handlers=[experiments, begin, stop, exploration, change_exploration], tags=["admin"])

@@ -53,9 +53,9 @@ async def change_limits(request: Asking) -> LimitsAnswer:
     return _limits(request)
 
 
-ROUTES = Router("/v1", route_handlers=[training, freshness, overview, limits, change_limits], tags=["admin"])
-
-
 def _limits(request: Asking) -> LimitsAnswer:
     service: Service = request.app.state.service
     return answered(request, LimitsAnswer(version=service.limits_version, limits=dict(service.limits)), *service.versions())
+
+
+ROUTES = Router("/v1", route_handlers=[training, freshness, overview, limits, change_limits], tags=["admin"])
