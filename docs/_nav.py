@@ -8,7 +8,7 @@ SECTIONS = {
     "Home": ["index"],
     "The map": ["architecture"],
     "Describe": ["store", "samples", "check", "world", "datasets", "demo"],
-    "Learn": ["features", "encoders", "pictures", "signals", "history", "cross", "sharing", "tasks", "delayed", "scarcity", "model", "balancing", "training"],
+    "Learn": ["features", "encoders", "pictures", "signals", "history", "cross", "sharing", "tasks", "delayed", "scarcity", "transfer", "model", "balancing", "training"],
     "Judge": ["evaluation", "audit", "tune", "calibration", "bundle", "cli", "python", "benchmarks"],
     "Serve": ["serving", "guide", "console", "engine", "state", "value", "registry", "experiments", "freshness", "deploy"],
 }

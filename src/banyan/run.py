@@ -28,9 +28,10 @@ from banyan.features.build import build, stocked, tabled, task_options
 from banyan.features.columns import Texts
 from banyan.features.data import Data
 from banyan.features.step import Feeder
+from banyan.graft import Origin, shown
 from banyan.model import Network
-from banyan.refit import refit
-from banyan.store import doctor, fingerprint
+from banyan.refit import planted, refit
+from banyan.store import doctor, fingerprint, several
 from banyan.store.finding import Finding
 from banyan.store.fingerprint import Prints
 from banyan.store.load import dump, load, spelled_out
@@ -45,6 +46,8 @@ from banyan.types import PARTS, TEST, TRAIN, VALID
 
 MOST, DRAWS = 20_000, 100  # rows a task is judged on, and draws of the bootstrap, unless said otherwise
 BUNDLE, REPORT, TABLE, PAGE, SOURCES, JOINT, REFIT = "bundle", "report.html", "table.json", "store.yaml", "sources.json", "joint", "refit"
+JOINED = "joined"  # the tables of several stores as those of one
+START = "start.json"  # what a run that starts from a bundle started from
 FREE: Mapping[str, Any] = {"training": {"seconds", "clock", "threads"}, "tasks": {"__all__": {"calibration"}}}  # what may change when a run goes on
 
 
@@ -62,6 +65,7 @@ class Run:
     baselines: Baselines = field(default_factory=Baselines)
     alone: Mapping[str, Sequence[Alone]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    origin: Origin | None = None  # with `start_from`: what moved into the model before training
     refitted: Evaluation | None = None  # with `training.refit`: the model of the bundle, judged on the same rows
 
     def table(self, width: int = 150) -> str:
@@ -88,7 +92,7 @@ def check(store: Store | str | Path) -> list[Finding]:
 
 
 def train(
-    store: Store | str | Path,
+    store: Store | str | Path | Sequence[Store | str | Path],
     folder: str | Path,
     *,
     alone: bool = True,
@@ -99,6 +103,10 @@ def train(
     console: Console | None = None,
     device: str | None = None,
     facts: Mapping[str, Any] | None = None,
+    start_from: str | Path | None = None,
+    share: Mapping[str, bool] | None = None,
+    freeze: Sequence[str] = (),
+    thaw: int | None = None,
 ) -> Run:
     """Fit the joint model on the store's training part, judge it on the test part, write bundle and report into `folder`.
 
@@ -107,21 +115,32 @@ def train(
     bootstrap. A run that was stopped, or is over, goes on where its last checkpoint stands when the same call is made again; another
     description, or other data, are refused. `console` shows progress; None is quiet. `device` is the first GPU where there is one, else the CPU.
     `facts` join those of the bundle, such as {"through": 120_000}, the newest event of the service's journal that it was trained on.
-    Raises ConfigError, DataError.
+    Several stores train one model, in which each is a scenario (`store.several`): what they share is found by name and content, their tables are
+    written into `folder` as those of one store, and `share` speaks of them. `start_from`: a bundle, of another store or of this one, whose model
+    this one starts from wherever both speak of the same thing. `share` says of features (`item.brand`) whether they are the same, in place of what
+    names and values say. `freeze`: parts that do not move: encoders, trunk, heads, all-but-new; after `thaw` epochs they do. `Run.origin` says what
+    moved.
+    Raises ConfigError, DataError, BundleError.
     """
-    place = named(device)
-    with _busy("reading the tables", console) as shown:
+    one = isinstance(store, (Store, str, Path)) or len(store) == 1
+    place, origin = named(device), _origin(start_from, share if one else {}, freeze, thaw)
+    folder = Path(folder)
+    store, together = _joined(store, folder, share, console)
+    with _busy("reading the tables", console) as line:
         with fingerprint.noting() as queries:
             shop = open_store(store)
-        folder, store = Path(folder), shop.store
-        _claim(folder, store, fingerprint.of_files(store) | queries)
-        texts = Texts(folder / "texts.sqlite", _counted(shown))
-        data = build(shop, texts)
+        store = shop.store
+        _claim(folder, store, fingerprint.of_files(store) | queries, origin)
+        texts = Texts(folder / "texts.sqlite", _counted(line))
+        data = build(shop, texts, origin)
     feeder, seed = feeder_of(data, store), store.training.seed
     torch.manual_seed(seed)
     network = Network(data.plan, store.model, store.tasks, store.auxiliary)
+    held = planted(origin, network, store)
+    if console is not None and origin is not None:
+        console.print(shown.tables(origin.facts))
     with watched(f"joint ({len(store.tasks)} tasks)", console) as bar:
-        options = {"evaluate": validator(feeder, store.tasks), "folder": folder / JOINT, "watch": bar, "device": place}
+        options = {"evaluate": validator(feeder, store.tasks), "folder": folder / JOINT, "watch": bar, "device": place, "held": held}
         fit = Fit(network, feeder, store.tasks, store.training, store.model.balancing, **options)
         record = fit.run()
     calibrate.calibrate(network, feeder, store.tasks, seed=seed)
@@ -135,7 +154,8 @@ def train(
         record,
         evaluation,
         [],
-        notes=[*shop.notes, *dict.fromkeys(texts.pictures.notes), *_fewer(data, evaluation.questions), *told(record.pseudo_labels)],
+        notes=[*shop.notes, *dict.fromkeys(texts.pictures.notes), *_fewer(data, evaluation.questions), *told(record.pseudo_labels), *_started(origin)],
+        origin=origin,
     )
     if alone:
         run.alone = {task: [_alone(run, feeder, fit, task, console, place)] for task in store.tasks if len(evaluation.questions[task])}
@@ -146,7 +166,7 @@ def train(
     run.rows = transfer.compare(store, data, evaluation, run.alone, run.baselines, draws=draws)
     if store.training.refit:
         _refitted(run, most, ranked, console, place)
-    _written(run, fit, facts or {})
+    _written(run, fit, {**(facts or {}), **together})
     return run
 
 
@@ -154,22 +174,65 @@ def _refitted(run: Run, most: int | None, ranked: int | None, console: Console |
     """Fit once more with validation among training; that model is the run's own from here on, and the table stays that of training alone."""
     store, epochs = run.store, run.record.best_epoch + 1
     with watched("once more, validation rows among training", console) as bar:
-        run.data, run.network = refit(store, run.network, run.record, Texts(run.folder / "texts.sqlite"), folder=run.folder / REFIT, watch=bar, device=place)
+        run.data, run.network = refit(
+            store, run.network, run.record, Texts(run.folder / "texts.sqlite"), folder=run.folder / REFIT, watch=bar, device=place, origin=run.origin
+        )
     feeder = feeder_of(run.data, store)
     run.refitted = judge(run.network, feeder, store.tasks, TEST, most=most, most_ranked=ranked, by_scenario=True, seed=store.training.seed)
     said = f"The bundle holds a model fitted to training and validation rows together for {epochs} epochs; the table compares models fitted to training rows."
     run.notes = [*run.notes, said]
 
 
-def _claim(folder: Path, store: Store, data: Prints) -> None:
+def _joined(
+    store: Store | str | Path | Sequence[Store | str | Path], folder: Path, share: Mapping[str, bool] | None, console: Console | None
+) -> tuple[Store | str | Path, dict[str, Any]]:
+    """(The one store that several are, what its bundle says of them); a single one as it is."""
+    if isinstance(store, (Store, str, Path)):
+        return store, {}
+    each = [one if isinstance(one, Store) else load(one) for one in store]
+    if len(each) == 1:
+        return each[0], {}
+    made, found = several.join(each, folder / JOINED, share)
+    names = [several.slug(one) for one in each]
+    facts = {"stores": {"names": names, "found": found.rows(names)}}
+    if console is not None:
+        console.print(shown.stores(facts["stores"]))
+    return made, facts
+
+
+def _origin(start_from: str | Path | None, share: Mapping[str, bool] | None, freeze: Sequence[str], thaw: int | None) -> Origin | None:
+    if start_from is None:
+        if share or freeze or thaw is not None:
+            raise ConfigError("share, freeze and thaw say what becomes of the bundle that a training starts from; name it with --start-from.")
+        return None
+    kept = Bundle.load(start_from, device="cpu")
+    return Origin(kept.network, kept.store, kept.stock, str(kept.facts["digest"]), share or {}, tuple(freeze), thaw)
+
+
+def _started(origin: Origin | None) -> list[str]:
+    """A line for report and card."""
+    if origin is None:
+        return []
+    moves = origin.carried.moves
+    moved, new = sum(m.moved for m in moves), sum(m.new for m in moves)
+    return [f"The joint model started from a bundle of {origin.store.store!r}: {moved:,} entries moved, {new:,} are new. Tasks alone started from nothing."]
+
+
+def _claim(folder: Path, store: Store, data: Prints, origin: Origin | None = None) -> None:
     """Write the description and what the tables held into the run's folder. Raises ConfigError where a run of others has begun there."""
-    page, sources = folder / PAGE, folder / SOURCES
+    page, sources, start = folder / PAGE, folder / SOURCES, folder / START
+    claim = {} if origin is None else json.loads(json.dumps(origin.claim))
     if page.exists() and any((folder / JOINT).glob("*")):
         was, now = (spelled_out(each, leave_out=FREE) for each in (load(page), store))
         _refuse_others(folder, "of another description", _differences(was, now))
         if sources.exists():
             _refuse_others(folder, "on other data", fingerprint.differences(json.loads(sources.read_text(encoding="utf-8")), data))
+        held = json.loads(start.read_text(encoding="utf-8")) if start.exists() else {}
+        _refuse_others(folder, "with another start", _differences(held, claim))
     folder.mkdir(parents=True, exist_ok=True)
+    if claim:
+        with whole(start) as aside:
+            aside.write_text(json.dumps(claim, indent=1), encoding="utf-8")
     dump(store, page)
     with whole(sources) as aside:
         aside.write_text(json.dumps(data, indent=1), encoding="utf-8")
@@ -211,6 +274,7 @@ def _written(run: Run, fit: Fit, more: Mapping[str, Any]) -> None:
         aside.write_text(json.dumps(rows, indent=1), encoding="utf-8")
     facts = {
         **more,
+        **({} if run.origin is None else {"start_from": run.origin.facts}),
         "metrics": (run.refitted or run.evaluation).figures,
         "table": rows,
         "calibration": {task: {"before": before, "after": run.evaluation.figures[task]} for task, before in run.evaluation.before.items()},

@@ -22,6 +22,8 @@ def card(store: Store, network: Network, data: Data, facts: Mapping[str, Any]) -
         "## How well",
         _metrics(facts.get("metrics")),
         *_calibration(facts.get("calibration")),
+        *_together(facts.get("stores")),
+        *_started(facts.get("start_from")),
         "## Data",
         _table(("table", "training rows", "validation rows", "test rows"), _rows(facts["rows"])),
         _table(("entity", "rows", "features"), [_entity(name, data) for name in data.stock.ids]),
@@ -73,6 +75,26 @@ def _calibration(found: Any) -> list[str]:
         if value != each["after"].get(figure)
     ]
     return ["## Calibration", _table(("task", "metric", "before", "after"), rows)] if rows else []
+
+
+def _together(found: Any) -> list[str]:
+    """Of a model of several stores: what they share."""
+    if not found:
+        return []
+    said = "Each store is a scenario; rows name it in the column `store`, and an id that is not shared is `store:id`."
+    return ["## Stores", said, _table(("what", *found["names"]), found["found"])]
+
+
+def _started(found: Any) -> list[str]:
+    """What the model began as: features shared with the bundle it started from, and how much of each part moved."""
+    if not found:
+        return []
+    frozen = ", ".join(found["freeze"]) or "nothing"
+    until = f" for {found['thaw']} epochs" if found["thaw"] else ""
+    said = f"From the bundle of {found['store']} (digest {found['bundle'][:12]}); frozen: {frozen}{until}."
+    features = [[each["feature"], each["there"] or "none", each["found"]] for each in found["features"]]
+    moved = [[each["part"], f"{each['moved']:,}", f"{each['new']:,}", each["why"]] for each in found["moved"]]
+    return ["## What it started from", said, _table(("feature", "there", "found"), features), _table(("part", "moved", "new", "why"), moved)]
 
 
 def _figure(value: Any) -> str:

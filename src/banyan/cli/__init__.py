@@ -90,7 +90,7 @@ def check(store: StoreFile) -> None:
 
 @app.command()
 def train(
-    store: StoreFile,
+    stores: Annotated[list[Path], typer.Argument(help="The store.yaml; several train one model together, each a scenario of it.")],
     to: Annotated[Path, typer.Option("--out", help="Folder of the run; a stopped run found there goes on.")] = Path("runs/latest"),
     sharing: Annotated[str | None, typer.Option(help="Sharing architecture; `banyan parts sharing` lists them.")] = None,
     balancing: Annotated[str | None, typer.Option(help="Balancer.")] = None,
@@ -106,19 +106,29 @@ def train(
     ] = None,
     every: Annotated[str | None, typer.Option(help="With --from-service: again and again, such as 24h.", show_default=False)] = None,
     margin: Annotated[float, typer.Option(help="With --from-service: the share of a figure that may be lost.", min=0.0, max=0.99)] = 0.01,
+    start_from: Annotated[Path | None, typer.Option(help="A bundle, of another store or of this one, from which the model starts.", show_default=False)] = None,
+    share: Annotated[list[str] | None, typer.Option(help="A feature that is, or is not, the same in both, such as item.brand=no. May be repeated.")] = None,
+    freeze: Annotated[list[str] | None, typer.Option(help="Moved parts that do not learn: encoders, trunk, heads, all-but-new. May be repeated.")] = None,
+    thaw: Annotated[int | None, typer.Option(help="Epochs after which frozen parts learn; never unless given.", min=1, show_default=False)] = None,
 ) -> None:
     """Train one model on all tables, judge it, keep it."""
+    from banyan.graft.alike import asked
     from banyan.run import train as fit
     from banyan.store.load import load
 
     chosen = [f"model.{key}={value}" for key, value in (("sharing", sharing), ("balancing", balancing), ("history", history)) if value]
-    described = load(store, [*chosen, *(settings or [])])
+    described = [load(store, [*chosen, *(settings or [])]) for store in stores]
     if every is not None and from_service is None:
         raise BanyanError("--every goes with --from-service, the folder of the service whose events are trained on.")
     if from_service is not None:
-        fresh.keep(described, from_service, every, margin, most=most, draws=draws, device=device)
+        if start_from is not None:
+            raise BanyanError("--start-from and --from-service are two ways to train; take one of them.")
+        if len(described) > 1:
+            raise BanyanError("A service is of one store; name one with --from-service.")
+        fresh.keep(described[0], from_service, every, margin, most=most, draws=draws, device=device)
         return
-    _tell(fit(described, to, alone=alone, simple=simple, console=err, device=device, **_judging(most, draws)))
+    start: dict[str, Any] = {"start_from": start_from, "share": asked(share or []), "freeze": freeze or [], "thaw": thaw}
+    _tell(fit(described[0] if len(described) == 1 else described, to, alone=alone, simple=simple, console=err, device=device, **start, **_judging(most, draws)))
 
 
 def _judging(most: int | None, draws: int | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -23,14 +24,29 @@ from banyan.store.shop import SampleTable, Shop
 from banyan.types import TRAIN, Array
 
 
-def build(shop: Shop, texts: Texts | None = None) -> Data:
-    """Fit on the training rows of a shop and turn all of it into arrays."""
+@runtime_checkable
+class Origin(Protocol):
+    """What a plan takes over from a model that was trained before."""
+
+    def adapt(self, plan: Plan, shop: Shop) -> None:
+        """Let a fitted plan know what the other knows, and number its rows anew."""
+
+    def edges(self, plan: Plan) -> list[list[float]]:
+        """The edges of the pair features' pieces."""
+
+
+def build(shop: Shop, texts: Texts | None = None, origin: Origin | None = None) -> Data:
+    """Fit on the training rows of a shop, and on what `origin` knows, and turn all of it into arrays."""
     texts = texts or Texts()
     plan = fit(shop, texts)
+    if origin is not None:
+        origin.adapt(plan, shop)
     stock = stocked(plan, shop, texts)
     now = shop.cut[0] if shop.cut is not None else None
     tables = {name: tabled(plan, stock, shop.store, table, texts, now=now) for name, table in shop.samples.items()}
     plan.pair_edges = pairs.edges([table.pair[table.part == TRAIN] for table in tables.values() if table.pair is not None], len(plan.pair))
+    if origin is not None:
+        plan.pair_edges = origin.edges(plan)
     known = {name: _known(name, stock, shop) for name in (USER, ITEM) if name in shop.entities}
     return Data(plan, stock, tables, known, _stretches(stock, shop) if shop.store.auxiliary else None)
 

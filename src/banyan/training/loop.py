@@ -26,6 +26,7 @@ from banyan.store.schema import TaskSpec, Training
 from banyan.training import dense
 from banyan.training.budget import Budget, budget, together, training_rows
 from banyan.training.gradients import Gradients
+from banyan.training.held import Held
 from banyan.training.interrupt import Interrupt
 from banyan.training.journal import Entry, Journal, Means
 from banyan.training.optim import LazyAdam
@@ -67,6 +68,7 @@ class Fit:
         folder: Path | None = None,
         watch: Watch | None = None,
         probe: Probe | None = None,
+        held: Callable[[Budget], Held | None] | None = None,
         checkpoint_seconds: float = 60.0,
         device: torch.device | str = "cpu",
         depth: int = 2,
@@ -75,6 +77,7 @@ class Fit:
         """`folder`: where checkpoints and `history.jsonl` go; a run found there is resumed. `given`: shares and steps of another run.
         `last`: epochs after which to stop, all unless given; the rate moves as if all were to come.
 
+        `held`: from the budget, what of the network stays where it is.
         `depth`: steps assembled ahead by a thread, 0 for none. `log_every`: steps between lines of the history.
         """
         self.network, self.feeder, self.tasks, self.options = network.to(device), feeder, dict(tasks), options
@@ -82,6 +85,7 @@ class Fit:
         self.probe = probe
         self.device, self.checkpoint_seconds = torch.device(device), checkpoint_seconds
         self.budget = given or budget(feeder, tasks, options)
+        self.held = held(self.budget) if held else None
         if network.auxiliary_specs and not feeder.data.stretches:
             found = ", ".join(network.auxiliary_specs)
             raise BanyanError(f"auxiliary.{found}: no event lies before the end of training, so there is nothing to ask about. Look at `banyan check`.")
@@ -225,12 +229,16 @@ class Fit:
         return [len(self.of_view) + list(self.network.auxiliary_specs).index(name) for name in names]
 
     def _move(self, step: Step, leaf: Tensor, present: Sequence[int], number: int) -> None:
+        if self.held:
+            self.held.hold(number, step.distinct, leaf)
         norm = float(nn.utils.clip_grad_norm_([*self.dense, leaf], self.options.clip))
         if not math.isfinite(norm):
             names = ", ".join(self.names[view] for view in present)
             raise BanyanError(f"The gradient of {names} has the length {norm} at step {number + 1}. {ADVICE} {self._whereabouts()}")
         self.optimiser.step()
         self.table.step(step.distinct, leaf, self.rates[1])
+        if self.held:
+            self.held.put_back(number)
 
     def _rate(self, number: int) -> None:
         if number < self.before:

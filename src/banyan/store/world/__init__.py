@@ -17,7 +17,7 @@ from banyan.store.world.labels import Calendar, Draw, Table
 from banyan.store.world.log import Views
 from banyan.store.world.truth import Truth
 
-__all__ = ["World", "gap_closed", "make"]
+__all__ = ["World", "gap_closed", "make", "stores"]
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,13 @@ def make(seed: int = 0, users: int = 5000, items: int = 2000, days: int = 120, n
     if users < 100 or items < 50 or days < 60:
         raise ConfigError(f"a world needs at least 100 users, 50 items and 60 days; found {users}, {items} and {days}.")
     rng = np.random.default_rng(seed)
-    drawn = Draw(rng, truth.draw(rng, users, items), oracle.calendar(days), null)
-    views = log.draw(rng, drawn.truth, days, drawn.calendar.test, null)
+    return _drawn(seed, rng, truth.draw(rng, users, items), days, null)
+
+
+def _drawn(seed: int, rng: np.random.Generator, planted: Truth, days: int, null: bool) -> World:
+    """The log and the tables of a truth."""
+    drawn = Draw(rng, planted, oracle.calendar(days), null)
+    views = log.draw(rng, planted, days, drawn.calendar.test, null)
     samples = {
         "viewed": labels.viewed(drawn, views),
         "trials": labels.trials(drawn),
@@ -102,6 +107,18 @@ def make(seed: int = 0, users: int = 5000, items: int = 2000, days: int = 120, n
     }
     frames = write.entities(rng, drawn) | {"events": write.events(rng, views, samples["viewed"])}
     return World(seed, null, drawn, views, samples, frames | {name: table.frame for name, table in samples.items()})
+
+
+def stores(seed: int = 0, count: int = 5, users: int = 1000, items: int = 400, days: int = 90) -> list[World]:
+    """Stores that agree: one truth (what a feature's value says of tastes, which direction a task reads), and in each store other people, items and queries.
+
+    Each numbers its users and items from 0, as shops do. The offers are those of one chain. The same arguments give the same stores.
+    Raises ConfigError when a store would be too small for its own parts.
+    """
+    if count < 2 or users < 100 or items < 50 or days < 60:
+        raise ConfigError(f"stores are at least 2, each of at least 100 users, 50 items and 60 days; found {count}, {users}, {items} and {days}.")
+    whole = truth.draw(np.random.default_rng([seed, count]), count * users, count * items)
+    return [_drawn(seed, np.random.default_rng([seed, count, store]), truth.part(whole, store, count), days, null=False) for store in range(count)]
 
 
 def gap_closed(model: float, popularity: float, bayes: float) -> float:

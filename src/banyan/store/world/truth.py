@@ -5,7 +5,7 @@ z = sqrt(1/2) * visible(features) + sqrt(1/2) * hidden, hidden ~ N(0, I). An ext
 it is 1 for users and 0 for queries, so that every planted score is offset + sum_k weights_k * left_k * right_k.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -149,3 +149,18 @@ def draw(rng: np.random.Generator, users: int, items: int) -> Truth:
             "trend": rng.normal(0, 0.004, n),
         },
     )
+
+
+def part(whole: Truth, number: int, of: int) -> Truth:
+    """One of `of` equal stores of a truth: its share of users, items and queries, and everything that they obey."""
+    at = _share(len(whole.items), number, of)
+    users, items, queries = (_taken(side, _share(len(side), number, of)) for side in (whole.users, whole.items, whole.queries))
+    return replace(whole, users=users, items=items, queries=queries, look=whole.look[at], cold=whole.cold[at])
+
+
+def _share(n: int, number: int, of: int) -> slice:
+    return slice(n * number // of, n * (number + 1) // of)
+
+
+def _taken(side: Side, at: slice) -> Side:
+    return Side({key: codes[at] for key, codes in side.codes.items()}, side.visible[at], side.latent[at])
