@@ -11,9 +11,10 @@ import yaml
 from banyan.store.schema import Store
 from banyan.store.several import join
 from banyan.store.world import World
-from banyan.types import TEST, Array
+from banyan.types import TEST, TRAIN, VALID, Array
 
 TASKS = ("bought", "keeps", "returns", "loyal", "vip", "interests", "redeemed", "relevance")
+LEAST = 10  # rows of a table's training, and of its validation
 
 
 def write(world: World, number: int, folder: Path) -> Path:
@@ -47,18 +48,21 @@ def thinned(world: World, page: Path, share: float, folder: Path) -> Path:
     for path in page.parent.glob("*.parquet"):
         frame = pl.read_parquet(path)
         if path.stem in world.samples:
-            frame = frame.filter(_kept(rng, world.samples[path.stem].part == TEST, share))
+            frame = frame.filter(_kept(rng, world.samples[path.stem].part, share))
         elif path.stem == "events":
-            frame = frame.filter(_kept(rng, frame["ts"].dt.epoch("us").to_numpy() >= world.calendar.test, share))
+            frame = frame.filter(_kept(rng, world.calendar.part(frame["ts"].dt.epoch("us").to_numpy()), share))
         frame.write_parquet(folder / path.name)
     (folder / "store.yaml").write_text(page.read_text())
     return folder / "store.yaml"
 
 
-def _kept(rng: np.random.Generator, whole: Array, share: float) -> pl.Series:
-    """Which rows stay: all of `whole`, and a share of the others; a part that has any keeps some."""
-    drawn = rng.random(len(whole))
-    return pl.Series(whole | (drawn < share))
+def _kept(rng: np.random.Generator, part: Array, share: float) -> pl.Series:
+    """Which rows stay: all of the test, and of training and validation a share each, `LEAST` rows at least."""
+    kept = part == TEST
+    for each in (TRAIN, VALID):
+        rows = np.flatnonzero(part == each)
+        kept[rng.permutation(rows)[: max(LEAST, round(share * len(rows)))]] = True
+    return pl.Series(kept)
 
 
 def settings(share: float, options: dict[str, Any]) -> list[str]:

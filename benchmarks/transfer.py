@@ -4,10 +4,10 @@
     python -m benchmarks.transfer --sequences DIR          # Beauty to Toys: DIR holds <name>_sequences.parquet and <name>_item_attributes.parquet
 
 Five planted stores agree (`banyan.store.world.stores`: one truth, other people and items, other vocabularies and feature sets). One model is trained on
-four of them. The fifth is trained with 1/27, 1/9, 1/3 and all of its training rows, from scratch and from the bundle, with the same settings and steps;
-its test rows are always the same. A level is the mean over tasks of AUC (Spearman of a grade). **Rows needed**: the share of the rows with which the
-model that started from the bundle reaches what training from scratch reaches with all of them, on the line between the measured shares (in the logarithm
-of the rows); each seed's is given, and the mean over seeds with its range.
+four of them. The fifth is trained with 1/27, 1/9, 1/3 and all of its training rows (10 of a table at least), from scratch and from the bundle, with the
+same settings and steps; its test rows are always the same. A level is the mean over tasks of AUC (Spearman of a grade). **Rows needed**: the share of the
+rows with which the model that started from the bundle reaches what training from scratch reaches with all of them, on the line between the measured
+shares (in the logarithm of the rows); each seed's is given, and the mean over seeds with its range.
 
 Every finished run is a file in `--folder`, and the same command goes on where it stopped. The last line printed is a JSON object; an entry goes to
 RESULTS.md, and with `--plot` the learning curves are drawn.
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     if options.sequences:
         from benchmarks import _between
 
-        result = _between.run(options, tell)
+        result: dict[str, Any] = _between.run(options, tell)
         lines = _between.lines(result)
     else:
         seeds = [_one(seed, options, tell) for seed in range(options.first, options.first + options.seeds)]

@@ -10,7 +10,8 @@ import polars as pl
 import torch
 import yaml
 
-from banyan.features.build import Data, build, task_options
+from banyan.features.build import build, task_options
+from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.graft import Origin
 from banyan.model import Network

@@ -11,7 +11,8 @@ from banyan.features.plan import Plan
 from banyan.graft.probe import Axes, Labels, Probe, axes
 from banyan.model import Network
 from banyan.store.schema import ModelSpec, TaskSpec
-from banyan.trunk import Trunk, safe
+from banyan.trunk import Trunk
+from banyan.trunk.names import safe
 from banyan.types import Sizes, Target
 
 CONTEXT = "context"

@@ -15,6 +15,7 @@ from banyan.store.schema import Feature, Samples, Store, TaskSpec
 HALF = 0.5  # of the values of a feature that another knows: enough to be the same under another name
 AGREE = 0.5  # of the way from agreement by chance to full agreement, for ids to name the same things
 LOOKED_AT = 5_000  # ids named by both whose descriptions are compared
+MOST_HELD = 200_000  # things of a store that are held while the others are read: those of some hashes of their ids, the same ones everywhere
 MOST_VALUES = 100_000  # of a feature that are compared
 Key = tuple[str, str, str]  # store, entity or samples, feature (or samples, or task)
 
@@ -73,7 +74,7 @@ def _entity(found: Found, entity: str, having: Mapping[str, Store], share: Mappi
                 found.lines.append((f"{entity}.{called}", name, "" if first and key == called else how))
         renamed = {key: found.features[name, entity, key] for key in spec.features}
         kept = [spec.id, *(key for key, f in spec.features.items() if f.kind == "category")]
-        told = frame.select(kept).rename({**{k: v for k, v in renamed.items() if k in kept}, spec.id: "\0id"}).unique("\0id", keep="last")
+        told = frame.select(kept).rename({**{k: v for k, v in renamed.items() if k in kept}, spec.id: "\0id"}).unique("\0id", keep="last").pipe(_some)
         ids += [_same_things(told, other) for other in frames]
         frames.append(told)
     _ids(found, entity, having, ids, share.get(f"{entity}.id"))
@@ -82,6 +83,12 @@ def _entity(found: Found, entity: str, having: Mapping[str, Store], share: Mappi
 def _frame(store: Store, entity: str) -> pl.DataFrame:
     alone = store.model_copy(update={"entities": {entity: store.entities[entity]}})
     return read_entities(alone)[entity].frame
+
+
+def _some(told: pl.DataFrame) -> pl.DataFrame:
+    """At most about `MOST_HELD` things: a power of two parts them, so that the fewer of one store are among the more of another."""
+    parts = 1 << max(told.height // MOST_HELD, 0).bit_length()
+    return told if parts == 1 else told.filter(pl.col("\0id").hash(seed=0) % parts == 0)
 
 
 def _values(frame: pl.DataFrame, key: str, feature: Feature) -> set[str]:
