@@ -148,6 +148,20 @@ def test_texts_may_be_empty_or_missing() -> None:
     assert ((ids >= 1000) & (ids < 1064)).all()
 
 
+def test_a_text_keeps_as_many_grams_as_its_feature_says_words_first() -> None:
+    review = "soft red dress, nicely cut and lined"
+    all_of_it = applied(*fitted("text", [review], grams=400), "text", [review]).bags["x"][1]
+    few = applied(*fitted("text", [review], grams=3), "text", [review]).bags["x"][1]
+    assert len(all_of_it) > 20
+    assert few.tolist() == all_of_it[:3].tolist()
+
+
+@pytest.mark.parametrize("wrong", [{"kind": "number"}, {"kind": "text", "encoder": "frozen"}])
+def test_only_hashed_texts_have_grams(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="grams says how many n-grams of a text are kept"):
+        Feature(**wrong, grams=100)
+
+
 def test_times_may_be_missing_everywhere() -> None:
     layout, books = fitted("time", [None, None])
     found = applied(layout, books, "time", [None, 5 * DAY]).dense["x"]

@@ -49,6 +49,7 @@ class Feature(Strict):
     least: int = Field(default=1, ge=1)  # category, tags: values seen in fewer training rows share the row of the never-seen
     bins: int = Field(default=16, ge=0)  # number: quantile bins embedded beside the standardised value; 0 for none
     buckets: int = Field(default=20_000, ge=16)  # text: rows of the hashed n-grams
+    grams: int = Field(default=48, ge=1, le=4096)  # text: most n-grams that are kept of one, words first
     encoder: str | dict[str, Any] = "ngrams"  # text: `ngrams`, trained; `frozen` sentence vectors, of which `model`; `tuned`, a transformer `model`
     separator: str = "|"  # tags: between the values, where the column holds text
     like: str | None = None  # category: shares the vocabulary and embedding of another feature, such as item.category
@@ -94,6 +95,8 @@ class Feature(Strict):
                 )
         except ConfigError as error:
             raise ValueError(f"encoder: {error}") from error
+        if self.grams != type(self).model_fields["grams"].default and (self.kind != "text" or self.way != "ngrams"):
+            raise ValueError(f"grams says how many n-grams of a text are kept; this is a {self.kind}{' with another encoder' if self.kind == 'text' else ''}")
         if self.kind != "text" and self.encoder != "ngrams":
             raise ValueError(f"encoder says how a text is read; the encoders of a {self.kind} stand under model.encoders")
         return self
