@@ -8,7 +8,10 @@ SECTIONS = {
     "Home": ["index"],
     "The map": ["architecture"],
     "Describe": ["store", "samples", "check", "world", "datasets", "demo"],
-    "Learn": ["features", "encoders", "pictures", "signals", "history", "cross", "sharing", "tasks", "delayed", "scarcity", "transfer", "model", "balancing", "training"],
+    "Learn": [
+        "features", "encoders", "pictures", "signals", "history", "cross", "sharing", "tasks", "delayed", "scarcity",
+        "transfer", "model", "balancing", "training",
+    ],
     "Judge": ["evaluation", "audit", "tune", "calibration", "bundle", "enrich", "cli", "python", "benchmarks"],
     "Serve": ["serving", "guide", "console", "engine", "state", "value", "registry", "experiments", "freshness", "deploy"],
 }
