@@ -14,10 +14,10 @@ from banyan import inference
 from banyan.evaluation.evaluate import validator
 from banyan.features import past_figures
 from banyan.features.build import build, task_options
-from banyan.features.columns import Texts
 from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.features.stock import Moment
+from banyan.features.texts import Texts
 from banyan.model import Network
 from banyan.refit import refit
 from banyan.store.load import load

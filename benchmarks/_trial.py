@@ -13,9 +13,9 @@ from banyan.evaluation.calibrate import calibrate
 from banyan.evaluation.evaluate import Evaluation, evaluate, judged, validator
 from banyan.evaluation.questions import judges
 from banyan.features.build import build, task_options
-from banyan.features.columns import Texts
 from banyan.features.data import Data
 from banyan.features.step import Feeder
+from banyan.features.texts import Texts
 from banyan.model import Network
 from banyan.store.load import load
 from banyan.store.open import open_store

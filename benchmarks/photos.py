@@ -30,9 +30,10 @@ import yaml
 
 from banyan.evaluation.evaluate import Evaluation, evaluate, validator
 from banyan.features.build import build, task_options
-from banyan.features.columns import Texts, Values
+from banyan.features.columns import Values
 from banyan.features.data import Data
 from banyan.features.step import Feeder
+from banyan.features.texts import Texts
 from banyan.model import Network
 from banyan.store.load import load
 from banyan.store.open import open_store

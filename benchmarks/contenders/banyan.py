@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from banyan import inference
-from banyan.features.columns import Layout, Number, Values
+from banyan.features.columns import Layout, Values
 from banyan.features.data import Data, TableData
 from banyan.features.labels import Labels
+from banyan.features.numbers import Number
 from banyan.features.plan import Plan, TablePlan
 from banyan.features.step import Feeder
 from banyan.features.stock import Stock

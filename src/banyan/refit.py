@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 
 from banyan.features.build import build, task_options
-from banyan.features.columns import Texts
 from banyan.features.data import Data
 from banyan.features.step import Feeder
+from banyan.features.texts import Texts
 from banyan.graft import Origin
 from banyan.model import Network
 from banyan.store.open import open_store

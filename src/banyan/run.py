@@ -25,9 +25,9 @@ from banyan.evaluation.questions import MOST_RANKED, Question
 from banyan.evaluation.report import Report
 from banyan.evaluation.transfer import Alone, Row
 from banyan.features.build import build, stocked, tabled, task_options
-from banyan.features.columns import Texts
 from banyan.features.data import Data
 from banyan.features.step import Feeder
+from banyan.features.texts import Texts
 from banyan.graft import Origin, shown
 from banyan.model import Network
 from banyan.refit import planted, refit

@@ -13,8 +13,8 @@ from banyan.evaluation import blend
 from banyan.evaluation.evaluate import validator
 from banyan.evaluation.questions import ask
 from banyan.features.build import build, task_options
-from banyan.features.columns import Texts
 from banyan.features.step import Feeder
+from banyan.features.texts import Texts
 from banyan.model import Network
 from banyan.refit import refit
 from banyan.store.open import open_store

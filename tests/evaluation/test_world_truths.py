@@ -10,8 +10,8 @@ import pytest
 from banyan.evaluation.evaluate import judged
 from banyan.evaluation.questions import ask, judges
 from banyan.features.build import build
-from banyan.features.columns import Texts
 from banyan.features.data import Data
+from banyan.features.texts import Texts
 from banyan.store.load import load
 from banyan.store.open import open_store
 from banyan.store.schema import Store

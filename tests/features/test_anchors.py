@@ -6,7 +6,8 @@ import pytest
 
 from banyan.errors import ConfigError
 from banyan.features.anchors import FLOOR, anchored
-from banyan.features.columns import Layout, Number
+from banyan.features.columns import Layout
+from banyan.features.numbers import Number
 from banyan.store.schema import TaskSpec
 from banyan.store.shop import SampleTable
 from banyan.types import TEST, TRAIN, Target

@@ -12,11 +12,11 @@ import pytest
 from banyan.errors import ConfigError
 from banyan.features import word_match
 from banyan.features.build import build
-from banyan.features.columns import Texts
 from banyan.features.data import Data
 from banyan.features.fit import fit
 from banyan.features.plan import Plan
 from banyan.features.statistics import BLOCKS
+from banyan.features.texts import Texts
 from banyan.store.load import load
 from banyan.store.shop import Shop
 from banyan.types import TRAIN

@@ -10,10 +10,10 @@ import torch
 
 from banyan.features import past_figures
 from banyan.features.build import build, stocked
-from banyan.features.columns import Texts
 from banyan.features.data import Data
 from banyan.features.pairs import spans
 from banyan.features.stock import Moment
+from banyan.features.texts import Texts
 from banyan.store.shop import Shop
 from banyan.types import TEST, TRAIN
 

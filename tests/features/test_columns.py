@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from banyan.errors import DataError
-from banyan.features import columns
-from banyan.features.columns import DAY, Layout, Texts, Values
+from banyan.features import columns, times
+from banyan.features.columns import Layout, Values
+from banyan.features.texts import Texts
+from banyan.features.times import DAY
 from banyan.features.vocabulary import Vocabulary
 from banyan.store.schema import Feature
 
@@ -171,11 +173,11 @@ def test_times_may_be_missing_everywhere() -> None:
 
 def test_a_time_says_its_hour_weekday_and_season() -> None:
     noon = np.array([(4 + 3) * DAY + DAY // 2, 11 * DAY])  # Thursday 8 January 1970 at noon; Monday 12 January, midnight
-    parts = columns.time_parts(noon)
+    parts = times.time_parts(noon)
     assert np.allclose(parts[:, 0], 0)
     assert np.allclose(parts[:, 1:3], [[0, -1], [0, 1]], atol=1e-6)
     assert np.allclose(parts[1, 3:5], [0, 1], atol=1e-6)  # a week begins on Monday
-    aged = columns.time_parts(np.array([0.0, 10.0 * DAY, np.nan]), mean=5.0, scale=5.0)
+    aged = times.time_parts(np.array([0.0, 10.0 * DAY, np.nan]), mean=5.0, scale=5.0)
     assert aged[:, 0].tolist() == [-1.0, 1.0, 0.0]
     assert not aged[2].any()
 

@@ -10,10 +10,10 @@ import torch
 
 from banyan.errors import ConfigError, DataError
 from banyan.features import colours, columns, mobilenet, picture_networks, pictures, views
-from banyan.features.columns import Texts
 from banyan.features.picture_cache import PictureCache
 from banyan.features.picture_networks import Sight
 from banyan.features.pictures import Pictures
+from banyan.features.texts import Texts
 from banyan.store.schema import Entity, Feature
 from banyan.trunk.sources import Source
 from banyan.types import Array, Block

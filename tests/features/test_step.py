@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from banyan.features import past_figures
 from banyan.features.build import build, stocked, tabled, task_options
-from banyan.features.columns import Texts
 from banyan.features.data import Data
 from banyan.features.step import Feeder
+from banyan.features.texts import Texts
 from banyan.model import Network
 from banyan.store.shop import EventLog, Shop
 from banyan.types import TEST, Array, Batch, Step

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from banyan import metrics, parts
 from banyan.errors import ConfigError
-from banyan.features.columns import Number
+from banyan.features.numbers import Number
 from banyan.tasks import Task
 from banyan.tasks.count import SMALLEST, Count
 from banyan.tasks.funnel import Funnel

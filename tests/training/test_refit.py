@@ -8,9 +8,9 @@ import pytest
 
 from banyan.evaluation.evaluate import validator
 from banyan.features.build import build, task_options
-from banyan.features.columns import Texts
 from banyan.features.data import Data
 from banyan.features.step import Feeder
+from banyan.features.texts import Texts
 from banyan.model import Network
 from banyan.refit import refit
 from banyan.store.open import open_store

@@ -20,11 +20,11 @@ from banyan.bundle.rows import Reader, part
 from banyan.devices import device as named
 from banyan.errors import BundleError, ConfigError, DataError
 from banyan.features.build import tabled
-from banyan.features.columns import Texts
 from banyan.features.data import Data
 from banyan.features.plan import Plan
 from banyan.features.step import Feeder
 from banyan.features.stock import ITEM, Stock
+from banyan.features.texts import Texts
 from banyan.model import Network
 from banyan.store.hints import hint
 from banyan.store.schema import Source, Store

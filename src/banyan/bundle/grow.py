@@ -11,9 +11,10 @@ from banyan.bundle import arrays, counts
 from banyan.bundle.rows import Reader
 from banyan.errors import ConfigError, DataError
 from banyan.features import columns as layouts
-from banyan.features.columns import Texts, Values
+from banyan.features.columns import Values
 from banyan.features.statistics import Snapshots
 from banyan.features.stock import ITEM, USER, Stock
+from banyan.features.texts import Texts
 from banyan.store import columns
 from banyan.store.entities import ALWAYS
 from banyan.store.hints import hint

@@ -18,11 +18,11 @@ from banyan.evaluation.certainty import Gain, corrected, gains
 from banyan.evaluation.evaluate import answer
 from banyan.evaluation.questions import Question, ask, judges, targets
 from banyan.features.build import stocked, tabled, task_options
-from banyan.features.columns import Texts
 from banyan.features.data import Data
 from banyan.features.plan import Plan
 from banyan.features.step import Feeder
 from banyan.features.stock import ITEM
+from banyan.features.texts import Texts
 from banyan.store.load import load
 from banyan.store.open import open_store
 from banyan.store.schema import Store

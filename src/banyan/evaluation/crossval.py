@@ -21,7 +21,7 @@ from banyan.evaluation.judge import Figures
 from banyan.evaluation.ledger import Ledger
 from banyan.evaluation.questions import Question
 from banyan.evaluation.trial import FREE, Bench
-from banyan.features.columns import Texts
+from banyan.features.texts import Texts
 from banyan.store.load import spelled_out
 from banyan.store.open import open_store
 from banyan.store.schema import Split, Store, duration

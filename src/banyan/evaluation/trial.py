@@ -20,9 +20,9 @@ from banyan.evaluation.evaluate import answer, validator
 from banyan.evaluation.judge import Figures
 from banyan.evaluation.questions import Question, ask, judges
 from banyan.features.build import build, task_options
-from banyan.features.columns import Texts
 from banyan.features.data import Data
 from banyan.features.step import Feeder
+from banyan.features.texts import Texts
 from banyan.model import Network
 from banyan.parts import Spec
 from banyan.store.load import spelled_out

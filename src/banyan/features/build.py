@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from banyan import parts
-from banyan.features import collaborative, columns, labels, pairs, past_figures
-from banyan.features.columns import Texts, Values
+from banyan.features import collaborative, columns, labels, pairs, past_figures, times
+from banyan.features.columns import Values
 from banyan.features.data import Data, TableData
 from banyan.features.fit import fit
 from banyan.features.plan import SCENARIO, TIME, Plan
@@ -17,6 +17,7 @@ from banyan.features.seen import training_counts, training_events
 from banyan.features.statistics import Snapshots
 from banyan.features.stock import ITEM, USER, Moment, Stock
 from banyan.features.stretches import Stretches
+from banyan.features.texts import Texts
 from banyan.features.vocabulary import FIRST
 from banyan.store.samples.counts import forecasts
 from banyan.store.schema import Feature, Store, duration
@@ -114,7 +115,7 @@ def situated(plan: Plan, own: Values, scenario: Array, time: Array | None) -> Va
         rows = np.where(scenario > 0, scenario + FIRST - 1, 0).astype(np.int32) + plan.books[SCENARIO].offset
         ids = np.concatenate([rows[:, None].astype(np.int32), ids], 1)
     if TIME in plan.context.dense and time is not None:
-        dense = {**dense, TIME: columns.time_parts(time, season=plan.context.seasons[TIME])}
+        dense = {**dense, TIME: times.time_parts(time, season=plan.context.seasons[TIME])}
     return replace(own, ids=ids, dense=dense)
 
 

@@ -9,43 +9,15 @@ import polars as pl
 from scipy import sparse
 
 from banyan.errors import DataError
-from banyan.features import lexicon, pictures, vocabulary, words
-from banyan.features.texts import Texts as Texts
+from banyan.features import lexicon, numbers, pictures, vocabulary, words
+from banyan.features.numbers import Number
+from banyan.features.texts import Texts
+from banyan.features.times import DAY, TIME_PARTS, covers_a_year, time_parts
 from banyan.features.vocabulary import Vocabulary
 from banyan.store.schema import Feature
 from banyan.types import Array
 
 ID = "id"  # the name of an entity's own id among its category features
-TIME_PARTS = 7
-DAY = 86_400_000_000  # microseconds
-LARGEST = 1e100  # numbers beyond count as this one: their squares must still be numbers
-
-
-@dataclass
-class Number:
-    """How a number becomes a standardised one and a bin."""
-
-    name: str
-    log: bool  # signed log1p before standardising, for long-tailed columns
-    mean: float
-    scale: float
-    edges: list[float]  # inner edges of the quantile bins, after the log
-    low: float  # of the training values, after the log; what lies outside counts as the nearest of them: a network does not extrapolate
-    high: float  # below `low` where training had no value: then the column counts as missing
-    offset: int = 0  # of its bins in the fused table
-
-    def standard(self, values: Array) -> tuple[Array, Array]:
-        """((n,) float32 standardised in [-8, 8], 0 where missing; (n,) int32 rows of the bins)."""
-        known = self.known(values)
-        x = np.clip(values.astype(np.float64), -LARGEST, LARGEST)
-        x = np.clip(_signed_log(x) if self.log else x, self.low, max(self.high, self.low))
-        bins = np.searchsorted(np.asarray(self.edges), np.where(known, x, 0.0), side="right")
-        z = np.clip((np.where(known, x, self.mean) - self.mean) / self.scale, -8, 8)
-        return z.astype(np.float32), (bins + self.offset).astype(np.int32)
-
-    def known(self, values: Array) -> Array:
-        """(n,) bool: which are there, in a column that training knew."""
-        return np.asarray(np.isfinite(values) & (self.high >= self.low))
 
 
 @dataclass
@@ -125,7 +97,7 @@ def fit(
                 layout.categories[key] = book
                 books.setdefault(book, vocabulary.fit(book, frame[key], feature.least))
             case "number":
-                layout.numbers.append(_number(key, frame[key], feature.bins))
+                layout.numbers.append(numbers.fit(key, frame[key], feature.bins))
             case "tags":
                 layout.tags[key] = book
                 books.setdefault(book, vocabulary.fit(book, frame[key].explode(empty_as_null=True, keep_nulls=True), feature.least))
@@ -156,52 +128,15 @@ def _entries(name: str, key: str, vectors: pl.Series) -> int:
     return int(present.list.len().cast(pl.Int64).to_numpy().max())
 
 
-def _number(name: str, series: pl.Series, bins: int) -> Number:
-    x = series.cast(pl.Float64).to_numpy()
-    x = np.clip(x[np.isfinite(x)], -LARGEST, LARGEST)
-    if not len(x):
-        return Number(name, False, 0.0, 1.0, [], 0.0, -1.0)
-    log = _long_tailed(x)
-    x = _signed_log(x) if log else x
-    scale = float(x.std())
-    return Number(name, log, float(x.mean()), scale if scale > 1e-9 else 1.0, _edges(x, bins), float(x.min()), float(x.max()))
-
-
-def _edges(x: Array, bins: int) -> list[float]:
-    """Inner edges of about `bins` bins: a value that fills one by itself has it to itself, the others are divided by their own quantiles.
-
-    Most amounts are 0 (no discount, no gain, nothing bought): quantiles of all values would all be 0, and the bins would tell nothing apart.
-    """
-    if bins < 2:
-        return []
-    values, counts = np.unique(x, return_counts=True)
-    if len(values) <= bins:
-        return [float(v) for v in values[1:]]
-    heavy = counts * bins >= len(x)
-    left, others = max(bins - int(heavy.sum()), 1), np.repeat(values[~heavy], counts[~heavy])
-    inner = np.quantile(others, np.arange(1, left) / left)
-    own = np.flatnonzero(heavy)  # begins at the value, ends where the next one begins
-    return [float(e) for e in np.unique(np.concatenate([inner, values[own], values[np.minimum(own + 1, len(values) - 1)]])) if e > values[0]]
-
-
-def _long_tailed(x: Array) -> bool:
-    scale = x.std()
-    return bool(scale > 0 and np.mean(((x - x.mean()) / scale) ** 3) > 1.0 and np.abs(x).max() > 3)
-
-
-def _signed_log(x: Array) -> Array:
-    return np.sign(x) * np.log1p(np.abs(x))
-
-
 def apply(layout: Layout, frame: pl.DataFrame, books: Mapping[str, Vocabulary], texts: Texts, ids: pl.Series | None = None, *, blank: bool = False) -> Values:
     """The arrays of any rows. With `blank`, a first row stands for the missing entity."""
     rows = frame.height + blank
     categories = [ids if key == ID and ids is not None else frame[key] for key in layout.categories]
     columns = [books[book].rows(_blanked(series, blank)) for book, series in zip(layout.categories.values(), categories, strict=True)]
-    numbers, known, bins = _numbers(layout.numbers, frame, rows, blank)
+    standard, known, bins = _numbers(layout.numbers, frame, rows, blank)
     return Values(
         np.stack(columns, 1) if columns else np.zeros((rows, 0), np.int32),
-        numbers,
+        standard,
         known,
         bins,
         {**_tags(layout, frame, books, blank), **_texts(layout, frame, blank), **_letters(layout, frame, blank)},
@@ -214,11 +149,11 @@ def _blanked(series: pl.Series, blank: bool) -> pl.Series:
     return pl.concat([pl.Series([None], dtype=pl.String), series.alias("")]) if blank else series
 
 
-def _numbers(numbers: Sequence[Number], frame: pl.DataFrame, rows: int, blank: bool) -> tuple[Array, Array, Array]:
-    values = np.zeros((rows, len(numbers)), np.float32)
-    known = np.zeros((rows, len(numbers)), bool)
+def _numbers(wanted: Sequence[Number], frame: pl.DataFrame, rows: int, blank: bool) -> tuple[Array, Array, Array]:
+    values = np.zeros((rows, len(wanted)), np.float32)
+    known = np.zeros((rows, len(wanted)), bool)
     bins = []
-    for i, number in enumerate(numbers):
+    for i, number in enumerate(wanted):
         raw = frame[number.name].cast(pl.Float64).to_numpy()
         raw = np.concatenate([[np.nan], raw]) if blank else raw
         known[:, i] = number.known(raw)
@@ -283,11 +218,6 @@ def _dense(layout: Layout, key: str, series: pl.Series, texts: Texts, blank: boo
     return np.concatenate([np.zeros((int(blank), width), kind), found.astype(kind, copy=False)])
 
 
-def covers_a_year(time: Array) -> bool:
-    """Whether times (microseconds) span a year or nearly: without one, the season of a later row is one that training never saw."""
-    return bool(len(time) and (time.max() - time.min()) / DAY >= 350)
-
-
 def terms(values: Values, layout: Layout, books: Mapping[str, Vocabulary]) -> sparse.csr_array:
     """(n, terms) float32, 1 where a row says a term: a category (not its own id), a tag, a hash of its words. What is missing or new says none."""
     keys = [i for i, key in enumerate(layout.categories) if key != ID]
@@ -301,20 +231,6 @@ def terms(values: Values, layout: Layout, books: Mapping[str, Vocabulary]) -> sp
     found.sum_duplicates()
     found.data[:] = 1.0
     return found
-
-
-def time_parts(time: Array, mean: float = 0.0, scale: float = 0.0, *, season: bool = True) -> Array:
-    """(n, 7) float32: age (standardised days; 0 when `scale` is 0), then sine and cosine of the hour, the weekday and the day of the year.
-
-    `time` is microseconds since 1970 (UTC); a missing one (nan) gives zeros. Without `season` the day of the year reads 0.
-    """
-    x = np.asarray(time, np.float64)
-    days = x / DAY
-    turns = np.stack([days % 1, ((days + 3) / 7) % 1, (days / 365.2425) % 1], 1) * 2 * np.pi  # 1970 began on a Thursday
-    age = np.clip((days - mean) / scale, -2, 2) if scale else np.zeros_like(days)
-    parts = np.stack([age, *(f(turns[:, i]) for i in range(3) for f in (np.sin, np.cos))], 1)
-    parts[:, 5:] *= season
-    return np.where(np.isfinite(x)[:, None], parts, 0.0).astype(np.float32)
 
 
 def plain(layout: Layout) -> dict[str, Any]:

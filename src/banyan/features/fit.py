@@ -8,13 +8,14 @@ import polars as pl
 
 from banyan import parts
 from banyan.errors import ConfigError
-from banyan.features import anchors, columns, labels, lexicon, vocabulary, word_match, word_pairs, words
-from banyan.features.columns import ID, Texts
+from banyan.features import anchors, columns, labels, lexicon, times, vocabulary, word_match, word_pairs, words
+from banyan.features.columns import ID
 from banyan.features.pairs import FIGURES
 from banyan.features.plan import BEHAVIOUR, NEAR, SCENARIO, SIGNAL, TIME, Plan, TablePlan, readers
 from banyan.features.seen import training_counts
 from banyan.features.statistics import Snapshots
 from banyan.features.stock import ITEM, USER
+from banyan.features.texts import Texts
 from banyan.features.vocabulary import Vocabulary
 from banyan.store.schema import TUNED, Feature, Store, duration
 from banyan.store.shop import EntityFrame, EventLog, SampleTable, Shop
@@ -80,9 +81,9 @@ def _context(shop: Shop, plan: Plan, texts: Texts) -> columns.Layout:
     if frames:
         layout = columns.fit("context", pl.concat(frames, how="diagonal_relaxed"), features, plan.books, texts)
     if any(t.time is not None for t in shop.samples.values()) and plan.clock != "order":
-        layout.dense[TIME] = (TIME, columns.TIME_PARTS)
-        times = [t.time[t.part == TRAIN] for t in shop.samples.values() if t.time is not None]
-        layout.seasons[TIME] = columns.covers_a_year(np.concatenate(times))
+        layout.dense[TIME] = (TIME, times.TIME_PARTS)
+        seen = [t.time[t.part == TRAIN] for t in shop.samples.values() if t.time is not None]
+        layout.seasons[TIME] = times.covers_a_year(np.concatenate(seen))
     return layout
 
 

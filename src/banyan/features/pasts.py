@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from banyan.features.columns import DAY
 from banyan.features.distinct import Gatherer
 from banyan.features.plan import BEHAVIOUR
 from banyan.features.stock import Moment, Stock
+from banyan.features.times import DAY
 from banyan.features.vocabulary import FIRST
 from banyan.types import Array, Past, Windows
 

@@ -7,11 +7,12 @@ import numpy as np
 import polars as pl
 
 from banyan.features import collaborative, pairs
-from banyan.features.columns import DAY, Values
+from banyan.features.columns import Values
 from banyan.features.lexicon import Lexicon, restored
 from banyan.features.pairs import Pasts
 from banyan.features.plan import Plan
 from banyan.features.statistics import Snapshots
+from banyan.features.times import DAY
 from banyan.store.entities import newest
 from banyan.store.shop import EntityFrame, EventLog
 from banyan.types import Array

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from banyan.features.columns import DAY
 from banyan.features.sampling import Negatives
+from banyan.features.times import DAY
 from banyan.features.vocabulary import FIRST
 from banyan.store.shop import EventLog
 from banyan.types import MISSING, Array, Choice, Past, Stretch

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import sparse
 
-from banyan.features.columns import DAY
 from banyan.features.stock import Moment, Stock
+from banyan.features.times import DAY
 from banyan.store.shop import EventLog
 from banyan.types import Array
 
