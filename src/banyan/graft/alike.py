@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 
 from banyan.errors import ConfigError
-from banyan.features.columns import ID, Layout, Number
+from banyan.features.columns import ID, Layout
+from banyan.features.numbers import Number
 from banyan.features.plan import BEHAVIOUR, SCENARIO, Plan
 from banyan.features.stock import Stock
 from banyan.features.vocabulary import FIRST, Vocabulary
