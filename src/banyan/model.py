@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from banyan import parts
-from banyan.auxiliary import Auxiliary
+from banyan.auxiliary import Auxiliary, OfEvents, OfThings
 from banyan.calibration import Calibration
 from banyan.delayed import Delayed
 from banyan.encoders._lookup import START
@@ -20,6 +20,7 @@ from banyan.errors import ConfigError
 from banyan.features.plan import Plan
 from banyan.features.stock import ITEM, USER
 from banyan.features.stretches import Drawer
+from banyan.features.things import Chooser
 from banyan.store.schema import AuxiliarySpec, ModelSpec, TaskSpec
 from banyan.trunk import Encoded, Trunk, copies_of
 from banyan.trunk.names import safe
@@ -122,9 +123,20 @@ class Network(nn.Module):
         return cast("list[Auxiliary]", list(cast(nn.ModuleList, self.auxiliary[safe(name)])))
 
     def _auxiliary(self, name: str, spec: AuxiliarySpec, trunk: Trunk) -> Auxiliary:
+        kind: type[Auxiliary] = parts.find("auxiliary", spec.kind)
+        if kind.about == "things":
+            return self._comparing(name, spec)
         if "history" not in trunk.lengths:
             raise ConfigError(f"auxiliary.{name}: no samples table has rows with a history, so there is nothing that {spec.kind} could teach.")
         part: Auxiliary = parts.build("auxiliary", {"part": spec.kind, **spec.options}, self.width, len(self.plan.entities[ITEM].tokens) * self.width)
+        return part
+
+    def _comparing(self, name: str, spec: AuxiliarySpec) -> Auxiliary:
+        part: OfThings = parts.build("auxiliary", {"part": spec.kind, **spec.options}, self.width)
+        tokens = self.plan.entities[part.entity].tokens
+        if lacking := [feature for feature in part.features if feature not in tokens]:
+            why = "no model reads it, since a task predicts it or it gives away what one predicts"
+            raise ConfigError(f"auxiliary.{name}: {part.entity}.{lacking[0]} has no token: {why}. Name another feature.")
         return part
 
     def _trunk(self, spec: ModelSpec, group: Sequence[str], parents: Sequence[int | None], tasks: Mapping[str, TaskSpec]) -> Trunk:
@@ -196,17 +208,23 @@ class Network(nn.Module):
         return found.detach() if stop and len(self.ranked) > 1 else found
 
     @property
-    def drawers(self) -> dict[str, Drawer]:
-        """What draws the stretches that each auxiliary task asks about."""
-        return {name: self._askers(name)[0] for name in self.auxiliary_specs}
+    def drawers(self) -> dict[str, Drawer | Chooser]:
+        """What draws the stretches, or chooses the things, that each auxiliary task asks about."""
+        return {name: cast("Drawer | Chooser", self._askers(name)[0]) for name in self.auxiliary_specs}
 
     def asked(self, step: Step, encoded: Encodings) -> dict[str, Tensor]:
         """The loss (nats) of each auxiliary task that a step asks, the mean over the trunks."""
         found = {}
-        for name, stretch in step.stretches.items():
+        for name in (name for name in self.auxiliary_specs if name in step.stretches or name in step.things):
             each = enumerate(zip(self._each, self._askers(name), strict=True))
-            found[name] = torch.stack([trunk.asked(part, stretch, encoded[i]) for i, (trunk, part) in each]).mean()
+            found[name] = torch.stack([self._asked(name, step, trunk, part, encoded[i]) for i, (trunk, part) in each]).mean()
         return found
+
+    @staticmethod
+    def _asked(name: str, step: Step, trunk: Trunk, part: Auxiliary, encoded: Encoded) -> Tensor:
+        if name in step.things:
+            return trunk.compared(cast(OfThings, part), step.things[name], encoded)
+        return trunk.asked(cast(OfEvents, part), step.stretches[name], encoded)
 
     def penalty(self) -> Tensor:
         """The sharing architectures' own term of the loss (nats, scalar), outside of the balancer."""

@@ -219,6 +219,15 @@ class Stretch:
 
 
 @dataclass
+class Things:
+    """Things of one entity as one auxiliary task reads them, whether or not anything happened to them."""
+
+    entity: str
+    places: Int[Tensor, " n"]  # in the step's block of that entity
+    told: Int[Tensor, "n F"]  # what each says in each feature asked about, alike where two say the same; 0 where one says nothing
+
+
+@dataclass
 class Step:
     """What one training step, or one question, reads: batches of several tables over shared entities and embedding rows."""
 
@@ -230,6 +239,7 @@ class Step:
     starts: Int[Tensor, " U"]  # where the places of each row of `distinct` begin in `order`
     lengths: list[int]  # how many ids each block, bag and past brought, in the order of their `start`; they add up to N
     stretches: dict[str, Stretch] = field(default_factory=dict)  # auxiliary task -> what it reads
+    things: dict[str, Things] = field(default_factory=dict)  # the same of those that ask about things
 
     def to(self, device: torch.device | str) -> "Step":
         """The same step with every tensor on `device`."""
@@ -246,6 +256,6 @@ def _moved(value: Any, device: torch.device) -> Any:
         return [_moved(each, device) for each in value]
     if isinstance(value, tuple):
         return tuple(_moved(each, device) for each in value)
-    if isinstance(value, (Step, Batch, Block, Bag, Past, Windows, Choice, Side, Label, Stretch)):
+    if isinstance(value, (Step, Batch, Block, Bag, Past, Windows, Choice, Side, Label, Stretch, Things)):
         return type(value)(**{name: _moved(each, device) for name, each in vars(value).items()})
     return value

@@ -1,4 +1,4 @@
-"""What every auxiliary task promises, over the folder's listing: training events only, the same draw from the same numbers, a loss that falls."""
+"""What every auxiliary task on events promises, over the folder's listing: training events only, the same draw from the same numbers, a loss that falls."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from banyan import parts
-from banyan.auxiliary import Auxiliary, Seen
+from banyan.auxiliary import OfEvents, Seen
 from banyan.features.stretches import Draft, Drawn, Shelf, Stretches
 from banyan.store.shop import EventLog
 from banyan.types import Array, Stretch
 
-NAMES = parts.names("auxiliary")
+NAMES = [name for name in parts.names("auxiliary") if parts.find("auxiliary", name).about == "events"]
 every_part = pytest.mark.parametrize("name", NAMES)
 USERS, ITEMS, EVENTS, WIDTH, LENGTH = 30, 21, 600, 8, 10
 DAY = 86_400_000_000
@@ -38,9 +38,9 @@ def events(until: int = 30 * DAY) -> Stretches:
     return Stretches.of(whole, whole.time < until)
 
 
-def made(name: str) -> Auxiliary:
+def made(name: str) -> OfEvents:
     torch.manual_seed(0)
-    part: Auxiliary = parts.build("auxiliary", name, WIDTH, 2 * WIDTH)
+    part: OfEvents = parts.build("auxiliary", name, WIDTH, 2 * WIDTH)
     return part
 
 
@@ -57,7 +57,7 @@ def asked(drawn: Drawn, table: Stretches, seed: int = 0) -> tuple[Stretch, list[
     return draft.stretch(torch.from_numpy(np.concatenate(wanted).astype(np.int64)), 0, lambda ids: 0), wanted
 
 
-def loss(part: Auxiliary, stretch: Stretch, table: Tensor) -> Tensor:
+def loss(part: OfEvents, stretch: Stretch, table: Tensor) -> Tensor:
     """With a mean over the shown events as the history."""
 
     def read(tokens: Tensor, seen: Seen) -> Tensor:

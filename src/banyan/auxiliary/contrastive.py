@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from banyan.auxiliary import Auxiliary, Read, Seen
+from banyan.auxiliary import OfEvents, Read, Seen
 from banyan.features.stretches import Drawn, Stretches, View
 from banyan.parts import Positive, Size
 from banyan.types import Array, Stretch
@@ -19,7 +19,7 @@ Operation = Literal["crop", "mask", "reorder"]
 Within = Annotated[float, Field(gt=0, lt=1)]
 
 
-class Contrastive(Auxiliary):
+class Contrastive(OfEvents):
     """Two views of one user's history lie near each other, those of the batch's other users apart (CL4SRec; Xie et al., ICDE 2022, eq. 4).
 
     loss = -log exp(a . b / t) / sum over the other 2N - 1 views v of exp(a . v / t),   a, b: unit vectors of a small network on the history's own

@@ -9,14 +9,14 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from banyan.auxiliary import Auxiliary, Read, Seen
+from banyan.auxiliary import OfEvents, Read, Seen
 from banyan.auxiliary._named import Named
 from banyan.features.stretches import Drawn, Stretches, View
 from banyan.parts import Size
 from banyan.types import Stretch
 
 
-class MaskedEvents(Auxiliary):
+class MaskedEvents(OfEvents):
     """A cloze over a user's events (BERT4Rec; Sun et al., CIKM 2019, section 3.6), from one vector of the whole history.
 
     Of each stretch a share `hide` of the events, at least one and never all, keep behaviour and time and lose their item. The history reads what is

@@ -7,14 +7,14 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from banyan.auxiliary import Auxiliary, Read, Seen
+from banyan.auxiliary import OfEvents, Read, Seen
 from banyan.auxiliary._named import Named
 from banyan.features.stretches import Drawn, Stretches, View
 from banyan.parts import Size
 from banyan.types import Array, Stretch
 
 
-class NextEvent(Auxiliary):
+class NextEvent(OfEvents):
     """The item of an event drawn from the log, named from the events strictly before it, among the batch's and `negatives` others.
 
     A ranking that needs no samples table (next-item prediction as in SASRec; Kang and McAuley, ICDM 2018, eq. 7, with one position a stretch).

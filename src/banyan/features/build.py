@@ -49,7 +49,7 @@ def build(shop: Shop, texts: Texts | None = None, origin: Origin | None = None) 
     if origin is not None:
         plan.pair_edges = origin.edges(plan)
     known = {name: _known(name, stock, shop) for name in (USER, ITEM) if name in shop.entities}
-    return Data(plan, stock, tables, known, _stretches(stock, shop) if shop.store.auxiliary else None)
+    return Data(plan, stock, tables, known, _stretches(stock, shop) if shop.store.auxiliary else None, _seen(shop))
 
 
 def _stretches(stock: Stock, shop: Shop) -> Stretches | None:
@@ -58,6 +58,15 @@ def _stretches(stock: Stock, shop: Shop) -> Stretches | None:
         return None
     usable = training_events(shop)
     return Stretches.of(stock.narrowed, usable if stock.places is None else usable[np.diff(stock.places) > 0])
+
+
+def _seen(shop: Shop) -> dict[str, Array]:
+    """Entity -> (n,) row numbers that training events and rows name: those on which vocabularies are fitted. All, where they name none."""
+    found = {}
+    for name in {str(each.options["entity"]) for each in shop.store.auxiliary.values() if "entity" in each.options}:
+        named = np.flatnonzero(training_counts(name, len(shop.entities[name]), shop))
+        found[name] = named if len(named) else np.arange(1, len(shop.entities[name]))
+    return found
 
 
 def _known(name: str, stock: Stock, shop: Shop) -> Array:

@@ -47,3 +47,4 @@ class Data:
     tables: dict[str, TableData]
     known: dict[str, Array] = field(default_factory=dict)  # user, item -> (rows,) bool: which were there in training; empty where nobody can tell
     stretches: Stretches | None = None  # training events by themselves, where the store has auxiliary tasks
+    seen: dict[str, Array] = field(default_factory=dict)  # entity -> rows that training may see, where an auxiliary task asks about it

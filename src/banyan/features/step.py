@@ -18,7 +18,9 @@ from banyan.features.pairs import spans
 from banyan.features.plan import BEHAVIOUR, SIGNAL, TablePlan
 from banyan.features.sampling import Negatives
 from banyan.features.stock import ITEM
+from banyan.features.stretches import Draft as Stretched
 from banyan.features.stretches import Drawer, Shelf, drafted
+from banyan.features.things import Catalogue, Chooser, Chosen, chosen
 from banyan.types import MISSING, TRAIN, Array, Batch, Block, Choice, Label, Past, Side, Step, Windows
 
 FRESH = 0.5  # of the items that show no id in a step: those that also lose what others did with them, as an item has on its first day
@@ -38,6 +40,7 @@ class Feeder:
         told = {"pair": self.plan.pair, "side": self.plan.side}  # columns that are 0 for an item which nobody has touched
         self.known = {key: np.flatnonzero([n.startswith(("item:", f"{ID}:", SIGNAL)) for n in names]) for key, names in told.items()}
         self.shelf = Shelf(data.stretches, len(self.stock.entities[ITEM])) if data.stretches is not None else None
+        self.things = Catalogue(data.seen, self.stock.entities, self.plan.entities, self.plan.books)
 
     def _negatives(self, table: str, options: Mapping[str, Any]) -> Negatives:
         data = self.data.tables.get(table)
@@ -55,18 +58,18 @@ class Feeder:
         tasks: Sequence[str] | None = None,
         *,
         choose: bool = True,
-        auxiliary: Mapping[str, Drawer] | None = None,
+        auxiliary: Mapping[str, Drawer | Chooser] | None = None,
         given: Mapping[str, Given] | None = None,
     ) -> Step:
         """A step over the rows picked from each table. With `rng` it is a training step: ids drop out, candidates are drawn.
 
-        `tasks` limits which labels travel; with `choose=False` a ranking task gets no candidates. `auxiliary` tasks ask for stretches of training events.
+        `tasks` limits which labels travel; with `choose=False` a ranking task gets no candidates. `auxiliary` tasks ask about training events or things.
         `given`: task -> labels that a model gave to rows without one.
         """
         gatherer = Gatherer()
         ask = Asked(self.stock.entities)
         drafts = [self._draft(self.data.tables[name], rows, rng, tasks, ask, choose, given or {}) for name, rows in picks.items()]
-        asking = drafted(auxiliary, self.data.stretches, self.shelf, self.stock.length, partial(ask, ITEM), rng) if auxiliary and rng is not None else {}
+        asking, choosing = self._asking(auxiliary, ask, rng) if auxiliary and rng is not None else ({}, {})
         entities, found, fresh = {}, {}, np.zeros(0, bool)
         for name, asked in ask.rows.items():
             distinct, found[name] = self._distinct(name, np.concatenate(asked))
@@ -76,7 +79,27 @@ class Feeder:
                 fresh = hidden & (rng.random(len(hidden)) < FRESH)
         batches = [self._batch(draft, found, gatherer, rng is not None, fresh) for draft in drafts]
         stretches = {name: draft.stretch(found[ITEM], self.plan.books[BEHAVIOUR].offset, gatherer.add) for name, draft in asking.items()}
-        return Step(batches, entities, *gatherer.numbered(), stretches=stretches)
+        things = {name: each.things(found) for name, each in choosing.items()}
+        return Step(batches, entities, *gatherer.numbered(), stretches=stretches, things=things)
+
+    def _asking(
+        self, auxiliary: Mapping[str, Drawer | Chooser], ask: Asked, rng: np.random.Generator
+    ) -> tuple[dict[str, Stretched], dict[str, Chosen]]:
+        """What auxiliary tasks ask about in a step: stretches of events, and things."""
+        drawers = {name: each for name, each in auxiliary.items() if isinstance(each, Drawer)}
+        choosers = {name: each for name, each in auxiliary.items() if isinstance(each, Chooser)}
+        stretches = drafted(drawers, self.data.stretches, self.shelf, self.stock.length, partial(ask, ITEM), rng)
+        return stretches, chosen(choosers, self.things, ask, rng)
+
+    def silent(self, auxiliary: Mapping[str, Drawer | Chooser]) -> str | None:
+        """Why an auxiliary task has nothing to ask about; None where all have."""
+        drawers = [name for name, each in auxiliary.items() if isinstance(each, Drawer)]
+        if drawers and not self.data.stretches:
+            return f"auxiliary.{', '.join(drawers)}: no event lies before the end of training, so there is nothing to ask about. Look at `banyan check`."
+        for name, each in auxiliary.items():
+            if isinstance(each, Chooser) and (why := self.things.lacking(each)):
+                return f"auxiliary.{name}: {why}"
+        return None
 
     def catalogue(self, name: str, rows: Array) -> tuple[Step, Tensor]:
         """A step that holds only rows of one entity, and the place of each in its block."""

@@ -89,6 +89,8 @@ class Fit:
         if network.auxiliary_specs and not feeder.data.stretches:
             found = ", ".join(network.auxiliary_specs)
             raise BanyanError(f"auxiliary.{found}: no event lies before the end of training, so there is nothing to ask about. Look at `banyan check`.")
+        if why := feeder.silent(network.drawers):
+            raise BanyanError(why)
         self.before = options.pretrain if network.auxiliary_specs else 0  # steps of auxiliary tasks alone
         self.total = self.before + self.budget.steps * options.epochs
         self.end = self.before + self.budget.steps * min(last or options.epochs, options.epochs)

@@ -4,7 +4,7 @@ A network has one, or one a group of tasks. Every part comes from its family by 
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 import torch
@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from banyan import parts
-from banyan.auxiliary import Auxiliary, Seen
+from banyan.auxiliary import OfEvents, OfThings, Seen
 from banyan.encoders._lookup import lookup
 from banyan.errors import ConfigError
 from banyan.features.columns import ID
@@ -24,7 +24,7 @@ from banyan.trunk.names import safe
 from banyan.trunk.newest import Newest
 from banyan.trunk.products import Products
 from banyan.trunk.sources import Source
-from banyan.types import Batch, Past, Sizes, Step, Stretch, Windows
+from banyan.types import Batch, Past, Sizes, Step, Stretch, Things, Windows
 from banyan.wide import Pieces, Wide
 
 PAIR_TOKENS = 2
@@ -37,6 +37,7 @@ class Encoded:
     embedded: Mapping[int, Tensor]  # where a block, bag or past begins among the step's ids -> its embeddings, flat
     tokens: Mapping[str, Tensor]  # entity -> (n, S, D) tokens of its distinct rows; the missing entity's are the first
     summary: Tensor | None  # (items, D): one vector an item, for histories and their targets
+    hidden: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)  # entity -> feature -> (n, 1) which rows go without it in this step
     others: tuple["Encoded", ...] = ()  # the same from the further copies of the embedding tables; rankings compare with the first
 
 
@@ -102,9 +103,14 @@ class Trunk(nn.Module):
         """From one copy. One split, so that its backward is one concatenation."""
         pieces = torch.split(lookup(leaf, step.inverse, step.order, step.starts), step.lengths)
         embedded = dict(zip(accumulate(step.lengths, initial=0), pieces, strict=False))
-        tokens = {name: self.sources[safe(name)](block, embedded) for name, block in step.entities.items() if safe(name) in self.sources}
+        tokens, hidden = {}, {}
+        for name, block in step.entities.items():
+            if safe(name) in self.sources:
+                source = self.sources[safe(name)]
+                hidden[name] = source.hides(block)
+                tokens[name] = source(block, embedded, hidden[name])
         summary = self.summary(tokens[ITEM].flatten(1)) if "history" in self.lengths and ITEM in tokens else None
-        return Encoded(embedded, tokens, summary)
+        return Encoded(embedded, tokens, summary, hidden)
 
     def beside(self, encoded: Encoded, entity: str, tokens: Sequence[Float[Tensor, "m S D"]]) -> Encoded:
         """The same with further things of an entity behind those of the step: their tokens from each copy, as an earlier `encode` made them."""
@@ -158,7 +164,8 @@ class Trunk(nn.Module):
 
     def context(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B S D"]:
         """The context's tokens."""
-        found: Tensor = self.sources["context"](batch.context, encoded.embedded)
+        source = self.sources["context"]
+        found: Tensor = source(batch.context, encoded.embedded, source.hides(batch.context))
         return found
 
     def latest(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B S D"]:
@@ -213,7 +220,7 @@ class Trunk(nn.Module):
             states.append(self.history.positions(encoded.summary[past.items] + behaviours, past.gaps, past.mask).flatten(0, 1))
         return torch.where(windows.at[:, None] >= 0, torch.cat(states)[windows.at.clamp(min=0)], self.history.empty)
 
-    def asked(self, part: Auxiliary, stretch: Stretch, encoded: Encoded) -> Float[Tensor, ""]:
+    def asked(self, part: OfEvents, stretch: Stretch, encoded: Encoded) -> Float[Tensor, ""]:
         """The loss of an auxiliary task on its stretches, read by this trunk's items and history."""
         assert encoded.summary is not None
         views = []
@@ -222,6 +229,17 @@ class Trunk(nn.Module):
             views.append(Seen(encoded.summary[past.items], behaviours, past.gaps, past.mask, hidden))
         candidates = None if stretch.choice is None else encoded.tokens[ITEM].flatten(1)[stretch.choice.items]
         loss: Tensor = part(views, lambda tokens, seen: self.history(tokens, seen.gaps, seen.mask, None), stretch, candidates)
+        return loss
+
+    def compared(self, part: OfThings, things: Things, encoded: Encoded) -> Float[Tensor, ""]:
+        """The loss of an auxiliary task on things, as this trunk reads them. A feature that a thing goes without in this step says nothing."""
+        names, told = self.plan.entities[things.entity].tokens, things.told
+        for key, hidden in encoded.hidden[things.entity].items():
+            if key in part.features:
+                told = told.clone()
+                told[:, part.features.index(key)].masked_fill_(hidden[things.places, 0], 0)
+        columns = torch.tensor([names.index(feature) for feature in part.features], device=told.device)
+        loss: Tensor = part(encoded.tokens[things.entity][things.places[:, None], columns], told)
         return loss
 
     def views(self, batch: Batch, encoded: Encoded, wanted: Sequence[int]) -> Float[Tensor, "V B H"]:

@@ -45,15 +45,14 @@ class Source(nn.Module):
         )
         self.absent = {key: feature.absent for key, feature in layout.features.items() if feature.absent}
 
-    def forward(self, block: Block, embedded: Mapping[int, Tensor]) -> Float[Tensor, "n S D"]:
-        """Tokens of n rows, from their columns and the embeddings of the step's ids."""
+    def forward(self, block: Block, embedded: Mapping[int, Tensor], hidden: Mapping[str, Tensor]) -> Float[Tensor, "n S D"]:
+        """Tokens of n rows, from their columns and the embeddings of the step's ids; `hidden` as `hides` drew it."""
         n, count, width = block.rows, len(self.layout.categories), self.width
         tokens: list[Tensor] = []
         if self.categories is not None:
             tokens.append(self.categories(Column(embedded[block.start].view(n * count, 1, width))).view(n, count, width))
         if self.numbers is not None:
             tokens.append(self.numbers(self._bag(block, "numbers", embedded, block.numbers, block.known)).unsqueeze(1))
-        hidden = self._hidden(block) if self.training and self.absent else {}
         for key in (*self.layout.tags, *self.layout.texts):
             bag = self._bag(block, key, embedded)
             if key in hidden and bag.mask is not None:
@@ -76,8 +75,10 @@ class Source(nn.Module):
         found: Tensor = each[torch.arange(len(values), device=values.device), drawn]
         return found
 
-    def _hidden(self, block: Block) -> dict[str, Tensor]:
+    def hides(self, block: Block) -> dict[str, Tensor]:
         """Feature -> (n, 1) which rows go without it in this step. A row lacks one at most, so that it is never without all of them."""
+        if not (self.training and self.absent):
+            return {}
         draws, place, found = torch.rand(block.rows, 1, device=block.numbers.device), 0.0, {}
         for key, share in self.absent.items():
             found[key] = (draws >= place) & (draws < place + share)

@@ -3,6 +3,7 @@
 Knows no table: whether the columns exist is the business of `sources` and `shop`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field, model_validator
@@ -64,13 +65,29 @@ class Store(Strict):
         if self.training.pretrain and not self.auxiliary:
             raise ValueError("training.pretrain is for auxiliary tasks, and the store has none; describe some, or leave it out")
         for name, each in self.auxiliary.items():
-            if self.events is None or self.model.history is None:
+            kind = parts.find("auxiliary", each.kind)
+            if kind.about == "things":
+                self._compares(name, str(each.options["entity"]), [str(feature) for feature in each.options["features"]])
+            elif self.events is None or self.model.history is None:
                 lacking = "events, and the store has none" if self.events is None else "histories, and model.history is null"
                 raise ValueError(f"auxiliary.{name}: {each.kind} asks about {lacking}")
-            if parts.find("auxiliary", each.kind).ordered and not (self.events.time or self.events.order):
+            elif kind.ordered and not (self.events.time or self.events.order):
                 raise ValueError(f"auxiliary.{name}: {each.kind} needs events with a time or an order; without either, take masked_events")
             if name in self.tasks:
                 raise ValueError(f"auxiliary.{name}: a task has this name; call it otherwise")
+
+    def _compares(self, name: str, entity: str, features: Sequence[str]) -> None:
+        if entity not in self.entities:
+            raise ValueError(f"auxiliary.{name}: there is no entity {entity!r}; entities: {', '.join(self.entities) or 'none'}")
+        known = self.entities[entity].features
+        for feature in features:
+            if feature not in known:
+                raise ValueError(f"auxiliary.{name}: the entity {entity} has no feature {feature!r}; its features: {', '.join(known) or 'none'}")
+            if known[feature].kind == "number":
+                why = "all numbers of an entity share one token, so it has none of its own to compare"
+                raise ValueError(f"auxiliary.{name}: {entity}.{feature} is a number: {why}. Name a text, an image, a vector, tags, a category or a time")
+        if len(set(features)) < len(features):
+            raise ValueError(f"auxiliary.{name}: features names one twice: {', '.join(features)}")
 
     def _grouped(self) -> None:
         groups, tasks = self.model.groups, self.tasks

@@ -1,4 +1,4 @@
-"""What is to be predicted: tasks, and the questions that training events answer by themselves."""
+"""What is to be predicted: tasks, and the questions that answer themselves, without labels."""
 
 from typing import Annotated, Any
 
@@ -90,7 +90,7 @@ class TaskSpec(BaseModel):
 
 
 class AuxiliarySpec(BaseModel):
-    """A question that the training events answer by themselves. Keys that are not named here are options of its part."""
+    """A question that training events, or the things of an entity, answer by themselves. Keys that are not named here are options of its part."""
 
     model_config = ConfigDict(extra="allow", validate_default=True)
 
