@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from scipy.special import stdtrit
 
 from banyan.evaluation.evaluate import answer, judged, validator
 from banyan.evaluation.ledger import Ledger
@@ -37,7 +36,7 @@ from banyan.store.world import make
 from banyan.training.budget import Budget, budget
 from banyan.training.loop import Fit
 from banyan.types import PARTS
-from benchmarks import _report
+from benchmarks import _report, _worlds
 
 TASKS = {"keeps": "trials", "returns": "trials", "loyal": "people", "lifestage": "people"}
 AUXILIARY = {"masked": {"kind": "masked_events"}, "views": {"kind": "contrastive"}, "upcoming": {"kind": "next_event"}}
@@ -125,9 +124,7 @@ def compared(found: Mapping[Key, Figures], share: float, seeds: Sequence[int], n
             ours, plain = (np.array([found[share, seed, each][task] for seed in mine]) for each in (name, "plain"))
             shown[name][task] = {"mean": float(ours.mean())}
             if name != "plain":
-                gains = (plain - ours) if task in FALLING else (ours - plain)
-                wide = float(stdtrit(len(mine) - 1, 0.975) * gains.std(ddof=1) / np.sqrt(len(mine))) if len(mine) > 1 else float("inf")
-                shown[name][task] |= {"gain": float(gains.mean()), "low": float(gains.mean()) - wide, "high": float(gains.mean()) + wide}
+                shown[name][task] |= _worlds.gain((plain - ours) if task in FALLING else (ours - plain))
     return shown
 
 
@@ -171,7 +168,7 @@ def _parser() -> argparse.ArgumentParser:
 def _entry(command: str, result: dict[str, Any]) -> str:
     head = f"| labels kept | arm | {' | '.join(TASKS)} |\n|{' --- |' * (len(TASKS) + 2)}"
     rows = [
-        f"| {float(share):.0%} | {arm} | {' | '.join(_shown(each[task]) for task in TASKS)} |"
+        f"| {float(share):.0%} | {arm} | {' | '.join(_worlds.shown(each[task]) for task in TASKS)} |"
         for share, arms_ in result["shares"].items()
         for arm, each in arms_.items()
     ]
@@ -179,14 +176,6 @@ def _entry(command: str, result: dict[str, Any]) -> str:
     said = f"{worlds}, one run of each arm; judged on {result['part']} rows, the best epoch chosen on validation rows."
     more = "`plain`: mean of the first metric (AUC; log loss of `lifestage`). Others: mean gain over it, above 0 where better, with a 95 % t interval."
     return "\n".join(["\n## few labels\n", *_report.facts(command, _report.versions({})), f"- {said} {more}", "", head, *rows, ""])
-
-
-def _shown(figure: Mapping[str, float]) -> str:
-    if "gain" not in figure:
-        return f"{figure['mean']:.4f}"
-    sure = figure["low"] > 0 or figure["high"] < 0
-    text = f"{figure['gain']:+.4f} [{figure['low']:+.4f}, {figure['high']:+.4f}]"
-    return f"**{text}**" if sure else text
 
 
 if __name__ == "__main__":

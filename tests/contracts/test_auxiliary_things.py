@@ -114,7 +114,7 @@ def test_two_things_that_say_the_same_are_not_told_apart(name: str) -> None:
 def test_alignment_is_the_loss_of_its_formula() -> None:
     part = made("alignment", features=["photo", "title"], temperature=0.3)
     with torch.no_grad():
-        for project in part.project:  # type: ignore[union-attr]  # a ModuleList does not say what it holds
+        for project in part.project:
             project.weight.copy_(torch.eye(WIDTH))
     a, b = (torch.nn.functional.normalize(each, dim=1).double() for each in tokens(6)[:, :2].unbind(1))
     scores = np.exp((a @ b.T).numpy() / 0.3)

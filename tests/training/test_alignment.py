@@ -14,7 +14,8 @@ from banyan.bundle import save
 from banyan.errors import BanyanError, ConfigError
 from banyan.evaluation.evaluate import validator
 from banyan.evaluation.trial import Variant, switches
-from banyan.features.build import Data, build
+from banyan.features.build import build
+from banyan.features.data import Data
 from banyan.model import Network
 from banyan.run import feeder_of
 from banyan.store.load import load

@@ -82,9 +82,7 @@ class Feeder:
         things = {name: each.things(found) for name, each in choosing.items()}
         return Step(batches, entities, *gatherer.numbered(), stretches=stretches, things=things)
 
-    def _asking(
-        self, auxiliary: Mapping[str, Drawer | Chooser], ask: Asked, rng: np.random.Generator
-    ) -> tuple[dict[str, Stretched], dict[str, Chosen]]:
+    def _asking(self, auxiliary: Mapping[str, Drawer | Chooser], ask: Asked, rng: np.random.Generator) -> tuple[dict[str, Stretched], dict[str, Chosen]]:
         """What auxiliary tasks ask about in a step: stretches of events, and things."""
         drawers = {name: each for name, each in auxiliary.items() if isinstance(each, Drawer)}
         choosers = {name: each for name, each in auxiliary.items() if isinstance(each, Chooser)}

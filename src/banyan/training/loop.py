@@ -86,9 +86,6 @@ class Fit:
         self.device, self.checkpoint_seconds = torch.device(device), checkpoint_seconds
         self.budget = given or budget(feeder, tasks, options)
         self.held = held(self.budget) if held else None
-        if network.auxiliary_specs and not feeder.data.stretches:
-            found = ", ".join(network.auxiliary_specs)
-            raise BanyanError(f"auxiliary.{found}: no event lies before the end of training, so there is nothing to ask about. Look at `banyan check`.")
         if why := feeder.silent(network.drawers):
             raise BanyanError(why)
         self.before = options.pretrain if network.auxiliary_specs else 0  # steps of auxiliary tasks alone

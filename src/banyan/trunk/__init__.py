@@ -6,6 +6,7 @@ A network has one, or one a group of tasks. Every part comes from its family by 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -106,11 +107,14 @@ class Trunk(nn.Module):
         tokens, hidden = {}, {}
         for name, block in step.entities.items():
             if safe(name) in self.sources:
-                source = self.sources[safe(name)]
+                source = self._source(name)
                 hidden[name] = source.hides(block)
                 tokens[name] = source(block, embedded, hidden[name])
         summary = self.summary(tokens[ITEM].flatten(1)) if "history" in self.lengths and ITEM in tokens else None
         return Encoded(embedded, tokens, summary, hidden)
+
+    def _source(self, name: str) -> Source:
+        return cast(Source, self.sources[safe(name)])  # a ModuleDict does not say what it holds
 
     def beside(self, encoded: Encoded, entity: str, tokens: Sequence[Float[Tensor, "m S D"]]) -> Encoded:
         """The same with further things of an entity behind those of the step: their tokens from each copy, as an earlier `encode` made them."""
@@ -164,7 +168,7 @@ class Trunk(nn.Module):
 
     def context(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B S D"]:
         """The context's tokens."""
-        source = self.sources["context"]
+        source = self._source("context")
         found: Tensor = source(batch.context, encoded.embedded, source.hides(batch.context))
         return found
 

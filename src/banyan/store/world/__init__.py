@@ -4,7 +4,7 @@
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 
 from banyan.errors import ConfigError
-from banyan.store.world import labels, log, oracle, truth, write
+from banyan.store.world import labels, log, oracle, photos, truth, write
 from banyan.store.world.labels import Calendar, Draw, Table
 from banyan.store.world.log import Views
-from banyan.store.world.truth import Truth
+from banyan.store.world.truth import COLD, Truth
 
 __all__ = ["World", "gap_closed", "make", "stores"]
 
@@ -71,6 +71,8 @@ class World:
 def _content(column: pl.Series) -> bytes:
     if isinstance(column.dtype, pl.List) and column.dtype.inner == pl.String:
         column = column.list.join("|")
+    if column.dtype == pl.Binary:
+        return b"".join(column.to_list())
     if column.dtype == pl.String:
         return "\n".join(column.fill_null("").to_list()).encode()
     values = column.explode() if isinstance(column.dtype, pl.List) else column
@@ -79,16 +81,26 @@ def _content(column: pl.Series) -> bytes:
     return values.cast(pl.Int64).to_numpy().astype("<i8").tobytes()
 
 
-def make(seed: int = 0, users: int = 5000, items: int = 2000, days: int = 120, null: bool = False) -> World:
+def make(seed: int = 0, users: int = 5000, items: int = 2000, days: int = 120, null: bool = False, *, cold: float = COLD, pictures: bool = False) -> World:
     """Draw a world. The same arguments give the same world.
 
     null: every label follows a cue of its own row and nothing that tasks share, so that sharing can help none of them.
-    Raises ConfigError when the world is too small for its own parts.
+    cold: share of the items that are listed when the test begins. pictures: each item has a `photo`; all else is the same with them and without.
+    Raises ConfigError when the world is too small for its own parts, or nearly all of its items are cold.
     """
     if users < 100 or items < 50 or days < 60:
         raise ConfigError(f"a world needs at least 100 users, 50 items and 60 days; found {users}, {items} and {days}.")
+    if not 0 <= cold <= 0.5:
+        raise ConfigError(f"cold is {cold}; a share of 0 to 0.5 of the items is listed when the test begins.")
     rng = np.random.default_rng(seed)
-    return _drawn(seed, rng, truth.draw(rng, users, items), days, null)
+    world = _drawn(seed, rng, truth.draw(rng, users, items, cold), days, null)
+    return _pictured(world) if pictures else world
+
+
+def _pictured(world: World) -> World:
+    files = photos.drawn(world.truth.shown, world.truth.items.codes["category"], world.seed)
+    items = world.frames["items"].with_columns(photo=pl.Series(files, dtype=pl.Binary))
+    return replace(world, frames={**world.frames, "items": items})
 
 
 def _drawn(seed: int, rng: np.random.Generator, planted: Truth, days: int, null: bool) -> World:

@@ -20,6 +20,7 @@ KINDS = ("percent", "gift", "shipping", "points")
 POPULARITY = 0.6  # standard deviation of an item's log popularity
 LOOK = 8  # width of an item's picture vector
 PAGE_TASTES = np.array([[1.4, 1.4, 0.2, 0.2], [0.2, 0.2, 1.4, 1.4], [0.8, 0.8, 0.8, 0.8]])  # scenario shift: which tastes count where
+COLD = 0.08  # share of the items that are listed when the test begins
 VIEW_TASTE = 0.6  # how sharply taste chooses what is looked at
 
 
@@ -43,6 +44,7 @@ class Truth:
     items: Side
     queries: Side
     look: Array  # (items, LOOK) picture vectors
+    shown: Array  # (items, K): what they turn, as photos show it
     cold: Array  # (items,) bool: listed when the test part begins
     hop: Array  # (categories + 1, categories): log preference for the next view's category given the last one's; last row: a session begins
     loyal: Array  # (K,) the direction that `loyal` and `vip` agree on
@@ -84,7 +86,7 @@ def _users(rng: np.random.Generator, n: int) -> Side:
     return Side(codes, visible, latent)
 
 
-def _items(rng: np.random.Generator, n: int, effects: dict[str, Array]) -> tuple[Side, Array]:
+def _items(rng: np.random.Generator, n: int, effects: dict[str, Array]) -> tuple[Side, Array, Array]:
     codes = {
         "category": rng.integers(0, len(words.CATEGORIES), n),
         "adjective": rng.integers(0, len(words.ADJECTIVES), n),
@@ -97,7 +99,7 @@ def _items(rng: np.random.Generator, n: int, effects: dict[str, Array]) -> tuple
     used = [(effects[key], codes[key]) for key in ("category", "adjective", "brand")] + [(seen, np.arange(n))]
     visible, latent = _mixed(rng, used, 0.0, POPULARITY)
     turn = np.linalg.qr(rng.standard_normal((LOOK, LOOK)))[0][:K]
-    return Side(codes, visible, latent), seen @ turn
+    return Side(codes, visible, latent), seen @ turn, seen
 
 
 def _queries(rng: np.random.Generator, n: int, effects: dict[str, Array]) -> Side:
@@ -122,10 +124,10 @@ def _hops(rng: np.random.Generator) -> Array:
     return hop
 
 
-def draw(rng: np.random.Generator, users: int, items: int) -> Truth:
-    """Draw the planted truths of a store with so many users and items, and a query for every five items."""
+def draw(rng: np.random.Generator, users: int, items: int, cold: float = COLD) -> Truth:
+    """Draw the planted truths of a store with so many users and items, a share of them cold, and a query for every five items."""
     effects = {"category": _balanced(rng, len(words.CATEGORIES)), "adjective": _balanced(rng, len(words.ADJECTIVES)), "brand": _balanced(rng, BRANDS)}
-    side, look = _items(rng, items, effects)
+    side, look, shown = _items(rng, items, effects)
     kind = rng.integers(0, len(KINDS), OFFERS)
     directions = np.linalg.qr(rng.standard_normal((K, K)))[0]  # the profile tasks read every taste, none twice
     n = len(words.CATEGORIES)
@@ -134,7 +136,8 @@ def draw(rng: np.random.Generator, users: int, items: int) -> Truth:
         items=side,
         queries=_queries(rng, max(20, items // 5), effects),
         look=look,
-        cold=rng.random(items) < 0.08,
+        shown=shown,
+        cold=rng.random(items) < cold,
         hop=_hops(rng),
         loyal=2.2 * directions[0],
         stage=2.2 * directions[1],
@@ -155,7 +158,7 @@ def part(whole: Truth, number: int, of: int) -> Truth:
     """One of `of` equal stores of a truth: its share of users, items and queries, and everything that they obey."""
     at = _share(len(whole.items), number, of)
     users, items, queries = (_taken(side, _share(len(side), number, of)) for side in (whole.users, whole.items, whole.queries))
-    return replace(whole, users=users, items=items, queries=queries, look=whole.look[at], cold=whole.cold[at])
+    return replace(whole, users=users, items=items, queries=queries, look=whole.look[at], shown=whole.shown[at], cold=whole.cold[at])
 
 
 def _share(n: int, number: int, of: int) -> slice:

@@ -94,8 +94,8 @@ def events(rng: np.random.Generator, views: Views, viewed: Table) -> pl.DataFram
     )
 
 
-def page(null: bool) -> dict[str, Any]:
-    """The description of the store, as `store.yaml` holds it."""
+def page(null: bool, pictures: bool = False) -> dict[str, Any]:
+    """The description of the store, as `store.yaml` holds it; `pictures` where items have a photo."""
     by_user = {"table": "club.parquet", "user": "user_id", "time": "asof", "split": {"by": "given", "column": "split"}}
     samples: dict[str, Any] = {
         "viewed": {
@@ -130,6 +130,7 @@ def page(null: bool) -> dict[str, Any]:
             "labels": _same("redeemed"),
         },
     }
+    features = {"title": "text", "category": "category", "brand": "category", "price": "number", "look": "vector"} | ({"photo": "image"} if pictures else {})
     if null:
         _with_cues(samples)
     return {
@@ -143,7 +144,7 @@ def page(null: bool) -> dict[str, Any]:
             "item": {
                 "table": "items.parquet",
                 "id": "item_id",
-                "features": {"title": "text", "category": "category", "brand": "category", "price": "number", "look": "vector"},
+                "features": features,
             },
             "query": {"table": "queries.parquet", "id": "query_id", "features": {"words": "text"}},
             "offer": {"table": "offers.parquet", "id": "offer_id", "features": {"kind": "category", "discount": "number"}},
@@ -204,5 +205,5 @@ def write(folder: Path, frames: dict[str, pl.DataFrame], truth: Truth, null: boo
         latent = pl.DataFrame(side.latent, schema=[f"taste_{k + 1}" for k in range(K)] + ["popularity"])
         pl.DataFrame({"id": names(letter, np.arange(len(side)))}).hstack(latent).write_parquet(folder / "truth" / f"{name}.parquet")
     path = folder / "store.yaml"
-    path.write_text(yaml.safe_dump(page(null), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    path.write_text(yaml.safe_dump(page(null, "photo" in frames["items"].columns), sort_keys=False, allow_unicode=True), encoding="utf-8")
     return path
