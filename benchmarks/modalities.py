@@ -48,7 +48,7 @@ Figures = dict[str, dict[str, float]]  # half -> `task metric` -> value, and `ta
 
 def described(folder: Path, arm: str, seed: int) -> Store:
     """The world's store, of the two tasks, whose items have what the arm gives them."""
-    store = load(folder / "store.yaml", ["training.threads=1", f"training.seed={seed}"])
+    store = load(folder / "store.yaml", ["training.threads=1", "training.batch=1024", "training.epochs=4", f"training.seed={seed}"])
     whole = store.model_dump(exclude_defaults=True)
     entities = {name: dict(whole["entities"][name]) for name in ("user", "item")}
     entities["item"]["features"] = {key: each for key, each in entities["item"]["features"].items() if key in ARMS[arm]}
@@ -134,7 +134,7 @@ def _told(ledger: Ledger, options: argparse.Namespace, command: str) -> dict[str
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.modalities", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3, help="worlds")
-    parser.add_argument("--users", type=int, default=1000)
+    parser.add_argument("--users", type=int, default=500)
     parser.add_argument("--items", type=int, default=400)
     parser.add_argument("--picture", type=Path, help="an SVG file of the gains")
     parser.add_argument("--folder", type=Path, default=Path("runs/modalities"), help="where worlds and finished runs are kept")

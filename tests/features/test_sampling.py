@@ -42,3 +42,22 @@ def test_full_is_the_catalogue_without_a_correction(sampling: str, negatives: in
 def test_a_knob_is_written_once_so_here_it_has_no_default() -> None:
     with pytest.raises(TypeError):
         Negatives(COUNTS)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("sampling", ["uniform", "popularity", "full"])
+def test_items_that_training_does_not_know_are_no_candidates(sampling: str) -> None:
+    """Listed after the cut, they would be learned as what nobody wants. An item that is asked for stands there all the same."""
+    rng, known = np.random.default_rng(0), np.arange(len(COUNTS)) < 8
+    negatives = Negatives(COUNTS, sampling=sampling, negatives=5, known=known)
+    drawn = np.unique(np.concatenate([negatives.draw(np.array([3]), rng)[0] for _ in range(200)]))
+    assert drawn.tolist() == list(range(1, 6 if sampling == "popularity" else 8))
+    items, log_q = negatives.draw(np.array([3, 11]), rng)
+    assert {3, 11} <= set(items.tolist())
+    assert np.isfinite(log_q).all()
+
+
+def test_where_all_are_known_the_draw_is_as_it_was() -> None:
+    one, other = (Negatives(COUNTS, sampling="uniform", negatives=5, known=known) for known in (None, np.ones(len(COUNTS), bool)))
+    for seed in range(5):
+        mine, theirs = (each.draw(np.array([3]), np.random.default_rng(seed)) for each in (one, other))
+        assert all(np.array_equal(a, b) for a, b in zip(mine, theirs, strict=True))

@@ -49,7 +49,8 @@ class Feeder:
             train = data.rows(TRAIN)
             at, _ = spans(data.targets[0][train], data.targets[0][train + 1])
             counts = np.bincount(data.targets[1][at], minlength=len(counts)).astype(float)
-        return Negatives(counts, sampling=options["sampling"], negatives=options["negatives"])
+        known = self.data.known.get(ITEM)
+        return Negatives(counts, sampling=options["sampling"], negatives=options["negatives"], known=known if known is not None and known.any() else None)
 
     def step(
         self,
