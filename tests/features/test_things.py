@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from banyan.features import columns
-from banyan.features.columns import Texts
+from banyan.features.texts import Texts
 from banyan.features.things import CHUNK, Catalogue, chosen
 from banyan.features.vocabulary import Vocabulary
 from banyan.store.schema import Feature
