@@ -33,9 +33,11 @@ def refit(
     torch.manual_seed(store.training.seed)
     network = Network(data.plan, store.model, store.tasks, store.auxiliary)
     held = planted(origin, network, store)
-    Fit(
-        network, feeder, store.tasks, store.training, store.model.balancing, last=record.best_epoch + 1, folder=folder, watch=watch, device=device, held=held
-    ).run()  # fmt: skip
+    if origin is None or record.best_epoch >= 0:  # else nothing was better than what the run started from
+        Fit(
+            network, feeder, store.tasks, store.training, store.model.balancing, last=record.best_epoch + 1, folder=folder, watch=watch, device=device,
+            held=held,
+        ).run()  # fmt: skip
     network.calibration = dict(chosen.calibration)
     for name in store.tasks:
         network.task(name).settle(chosen.task(name))
@@ -47,4 +49,4 @@ def planted(origin: Origin | None, network: Network, store: Store) -> Callable[[
     if origin is None:
         return None
     origin.plant(network, store)
-    return lambda budget: origin.still(network, budget.steps)
+    return lambda budget: origin.still(network, budget.steps, sum(budget.shares.values()))

@@ -107,6 +107,7 @@ def train(
     share: Mapping[str, bool] | None = None,
     freeze: Sequence[str] = (),
     thaw: int | None = None,
+    pull: float | None = None,
 ) -> Run:
     """Fit the joint model on the store's training part, judge it on the test part, write bundle and report into `folder`.
 
@@ -118,12 +119,12 @@ def train(
     Several stores train one model, in which each is a scenario (`store.several`): what they share is found by name and content, their tables are
     written into `folder` as those of one store, and `share` speaks of them. `start_from`: a bundle, of another store or of this one, whose model
     this one starts from wherever both speak of the same thing. `share` says of features (`item.brand`) whether they are the same, in place of what
-    names and values say. `freeze`: parts that do not move: encoders, trunk, heads, all-but-new; after `thaw` epochs they do. `Run.origin` says what
-    moved.
+    names and values say. `freeze`: parts that do not move: encoders, trunk, heads, all-but-new; after `thaw` epochs they do. `pull`: how strongly
+    what moved is drawn back to where it started, the weaker the more rows there are. `Run.origin` says what moved.
     Raises ConfigError, DataError, BundleError.
     """
     one = isinstance(store, (Store, str, Path)) or len(store) == 1
-    place, origin = named(device), _origin(start_from, share if one else {}, freeze, thaw)
+    place, origin = named(device), _origin(start_from, share if one else {}, freeze, thaw, pull)
     folder = Path(folder)
     store, together = _joined(store, folder, share, console)
     with _busy("reading the tables", console) as line:
@@ -200,13 +201,15 @@ def _joined(
     return made, facts
 
 
-def _origin(start_from: str | Path | None, share: Mapping[str, bool] | None, freeze: Sequence[str], thaw: int | None) -> Origin | None:
+def _origin(start_from: str | Path | None, share: Mapping[str, bool] | None, freeze: Sequence[str], thaw: int | None, pull: float | None) -> Origin | None:
     if start_from is None:
-        if share or freeze or thaw is not None:
-            raise ConfigError("share, freeze and thaw say what becomes of the bundle that a training starts from; name it with --start-from.")
+        if share or freeze or thaw is not None or pull is not None:
+            raise ConfigError("share, freeze, thaw and pull say what becomes of the bundle that a training starts from; name it with --start-from.")
         return None
     kept = Bundle.load(start_from, device="cpu")
-    return Origin(kept.network, kept.store, kept.stock, str(kept.facts["digest"]), share or {}, tuple(freeze), thaw)
+    return Origin(
+        kept.network, kept.store, kept.stock, str(kept.facts["digest"]), share or {}, tuple(freeze), thaw, **({} if pull is None else {"pull": float(pull)})
+    )
 
 
 def _started(origin: Origin | None) -> list[str]:

@@ -110,6 +110,9 @@ def train(
     share: Annotated[list[str] | None, typer.Option(help="A feature that is, or is not, the same in both, such as item.brand=no. May be repeated.")] = None,
     freeze: Annotated[list[str] | None, typer.Option(help="Moved parts that do not learn: encoders, trunk, heads, all-but-new. May be repeated.")] = None,
     thaw: Annotated[int | None, typer.Option(help="Epochs after which frozen parts learn; never unless given.", min=1, show_default=False)] = None,
+    pull: Annotated[
+        float | None, typer.Option(help="How strongly moved parts are drawn back to their start, the weaker the more rows there are.", min=0.0)
+    ] = None,
 ) -> None:
     """Train one model on all tables, judge it, keep it."""
     from banyan.graft.alike import asked
@@ -127,7 +130,7 @@ def train(
             raise BanyanError("A service is of one store; name one with --from-service.")
         fresh.keep(described[0], from_service, every, margin, most=most, draws=draws, device=device)
         return
-    start: dict[str, Any] = {"start_from": start_from, "share": asked(share or []), "freeze": freeze or [], "thaw": thaw}
+    start: dict[str, Any] = {"start_from": start_from, "share": asked(share or []), "freeze": freeze or [], "thaw": thaw, "pull": pull}
     _tell(fit(described[0] if len(described) == 1 else described, to, alone=alone, simple=simple, console=err, device=device, **start, **_judging(most, draws)))
 
 

@@ -75,7 +75,7 @@ def _dense(found: Carried, new: Described, old: Described, alike: Alike) -> None
                 line.why = line.why or places
             else:
                 _copy(value, theirs[source].to(value.device), places, mask)
-                if not mask.any():
+                if mask.numel() and not mask.any():
                     line.why = line.why or "what it reads, or answers, stands otherwise there"
         found.masks[key] = mask.to(value.device)
         line.moved += int(mask.sum())

@@ -7,10 +7,10 @@ from torch import Tensor
 
 @runtime_checkable
 class Held(Protocol):
-    """What does not move, or not yet."""
+    """What of a network that was trained before does not move, or not far."""
 
     def hold(self, number: int, rows: Tensor, leaf: Tensor) -> None:
         """Before step `number` moves anything; `leaf` are the `rows` of the embeddings."""
 
-    def put_back(self, number: int) -> None:
-        """After it did."""
+    def put_back(self, number: int, rows: Tensor, rates: tuple[float, float]) -> None:
+        """After it did, the dense part at the first of the `rates`, the `rows` of the embeddings at the second."""

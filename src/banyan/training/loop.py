@@ -77,7 +77,8 @@ class Fit:
         """`folder`: where checkpoints and `history.jsonl` go; a run found there is resumed. `given`: shares and steps of another run.
         `last`: epochs after which to stop, all unless given; the rate moves as if all were to come.
 
-        `held`: from the budget, what of the network stays where it is.
+        `held`: from the budget, what of the network stays where it is; with it the network is one that was trained before, and its first state is the
+        first that may be the best.
         `depth`: steps assembled ahead by a thread, 0 for none. `log_every`: steps between lines of the history.
         """
         self.network, self.feeder, self.tasks, self.options = network.to(device), feeder, dict(tasks), options
@@ -85,7 +86,7 @@ class Fit:
         self.probe = probe
         self.device, self.checkpoint_seconds = torch.device(device), checkpoint_seconds
         self.budget = given or budget(feeder, tasks, options)
-        self.held = held(self.budget) if held else None
+        self.held, self.trained_before = held(self.budget) if held else None, held is not None
         if why := feeder.silent(network.drawers):
             raise BanyanError(why)
         self.before = options.pretrain if network.auxiliary_specs else 0  # steps of auxiliary tasks alone
@@ -158,6 +159,8 @@ class Fit:
 
     def _steps(self) -> None:
         saved, wait = time.perf_counter(), self.checkpoint_seconds
+        if self.trained_before and self.evaluate and not self.record.steps:
+            self._look_first(self.evaluate)
         with Interrupt() as interrupt, closing(self._dealt()) as steps:
             for dealt in steps:
                 self._step(dealt)
@@ -237,7 +240,7 @@ class Fit:
         self.optimiser.step()
         self.table.step(step.distinct, leaf, self.rates[1])
         if self.held:
-            self.held.put_back(number)
+            self.held.put_back(number, step.distinct, self.rates)
 
     def _rate(self, number: int) -> None:
         if number < self.before:
@@ -266,6 +269,12 @@ class Fit:
         for value, view in zip(losses, present, strict=True):
             if not math.isfinite(value):
                 raise BanyanError(f"The loss of {self.names[view]} is {value} at step {number + 1}. {ADVICE} {self._whereabouts()}")
+
+    def _look_first(self, evaluate: Callable[[Network], Figures]) -> None:
+        """Validate what the run starts from: an epoch is better only if it is better than that."""
+        values = {task: signed(self.network.task(task), each) for task, each in evaluate(self.network).items()}
+        self.record.best_score = self._score(values)
+        self.kept.keep_best(0)
 
     def _end_epoch(self) -> bool:
         """Validate; True when it is time to stop."""
