@@ -29,6 +29,7 @@ from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.features.texts import Texts
 from banyan.graft import Origin, shown
+from banyan.graft.origin import PULL
 from banyan.model import Network
 from banyan.refit import planted, refit
 from banyan.store import doctor, fingerprint, several
@@ -207,9 +208,8 @@ def _origin(start_from: str | Path | None, share: Mapping[str, bool] | None, fre
             raise ConfigError("share, freeze, thaw and pull say what becomes of the bundle that a training starts from; name it with --start-from.")
         return None
     kept = Bundle.load(start_from, device="cpu")
-    return Origin(
-        kept.network, kept.store, kept.stock, str(kept.facts["digest"]), share or {}, tuple(freeze), thaw, **({} if pull is None else {"pull": float(pull)})
-    )
+    pull = PULL if pull is None else float(pull)
+    return Origin(kept.network, kept.store, kept.stock, str(kept.facts["digest"]), share or {}, tuple(freeze), thaw, pull)
 
 
 def _started(origin: Origin | None) -> list[str]:

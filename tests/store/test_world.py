@@ -10,8 +10,9 @@ from banyan import metrics
 from banyan.errors import ConfigError
 from banyan.store.load import load
 from banyan.store.open import open_store
-from banyan.store.world import World, gap_closed, make
+from banyan.store.world import World, gap_closed, make, stores
 from banyan.store.world.labels import INTERESTS, Question, Table
+from banyan.store.world.truth import Side
 from banyan.store.world.words import ADJECTIVES, NOUNS
 from banyan.types import TEST, TRAIN, Array
 
@@ -284,3 +285,30 @@ def test_the_gap_closed_is_a_share_whichever_way_the_metric_points() -> None:
     assert gap_closed(0.8, 0.6, 0.85) == pytest.approx(0.8)
     assert gap_closed(1.2, 1.6, 1.1) == pytest.approx(0.8)
     assert np.isnan(gap_closed(0.5, 0.5, 0.5))
+
+
+def test_stores_agree_in_what_features_say_and_share_nobody() -> None:
+    one, other = stores(seed=4, count=2, users=100, items=50, days=60)
+    for table in ("loyal", "redeem", "interests"):
+        assert np.array_equal(getattr(one.truth, table), getattr(other.truth, table))
+    mine, theirs = (_by_features(world.truth.users, ("age_group", "city", "channel")) for world in (one, other))
+    both = mine.keys() & theirs.keys()
+    assert both
+    assert all(np.allclose(mine[key], theirs[key]) for key in both)
+    assert not np.isclose(one.truth.users.latent[:, :4, None], other.truth.users.latent[:, :4].T[None]).all(1).any()
+    assert one.frames["offers"].equals(other.frames["offers"])
+    assert one.frames["users"]["user_id"][0] == other.frames["users"]["user_id"][0] == "u00000"
+
+
+def test_the_same_arguments_give_the_same_stores() -> None:
+    first, again = (stores(seed=4, count=2, users=100, items=50, days=60) for _ in range(2))
+    assert [world.checksum() for world in first] == [world.checksum() for world in again]
+    assert first[0].checksum() != first[1].checksum()
+    with pytest.raises(ConfigError, match="at least 2, each of at least 100 users"):
+        stores(count=1)
+
+
+def _by_features(side: Side, features: tuple[str, ...]) -> dict[tuple[int, ...], Array]:
+    """Codes of the features -> what they say of tastes."""
+    codes = zip(*(side.codes[key].tolist() for key in features), strict=True)
+    return dict(zip(codes, side.visible, strict=True))

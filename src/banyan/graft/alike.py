@@ -105,7 +105,7 @@ def _likeness(a: Thing, b: Thing, here: tuple[Layout, Mapping[str, Vocabulary]],
     book, other = _book(here[0], a), _book(there[0], b)
     if book and other:
         values = here[1][book].values
-        known = float(np.isin(values, there[1][other].values).mean()) if values else 0.0
+        known = len(_common(values, there[1][other].values)) / len(values) if values else 0.0
         said = f"{known:.0%} of its values known"
         if same:
             return (2.0 + known, f"by name, {said}") if known >= SOME else (0.5 + known, f"by name alone, {said}")
@@ -216,16 +216,21 @@ def _ages(found: Alike, slot: str, layout: Layout, other: Layout) -> None:
                 layout.ages[key], layout.seasons[key] = (theirs, scale), other.seasons[key] or layout.seasons[key]
 
 
+def _common(values: Sequence[str], others: Sequence[str]) -> list[str]:
+    frames = [pl.DataFrame({"value": pl.Series(each, dtype=pl.String)}) for each in (values, others)]
+    return frames[0].join(frames[1], on="value", how="semi")["value"].to_list()
+
+
 def _widen(book: Vocabulary, other: Vocabulary, shop: Shop, same: bool | None) -> None:
     """Let a vocabulary know the bundle's values, too; of own ids only those that the store has."""
     if same is False:
         return
-    known = set(book.values)
-    more: Sequence[str] = other.values
+    more = pl.DataFrame({"value": pl.Series(other.values, dtype=pl.String)})
     if same:
-        mine = set(shop.entities[book.name.rpartition(".")[0]].ids.tolist())
-        more = [value for value in more if value in mine]
-    book.values += [value for value in more if value not in known]
+        mine = pl.DataFrame({"value": pl.Series(shop.entities[book.name.rpartition(".")[0]].ids, dtype=pl.String)})
+        more = more.join(mine, on="value", how="semi", maintain_order="left")
+    known = pl.DataFrame({"value": pl.Series(book.values, dtype=pl.String)})
+    book.values += more.join(known, on="value", how="anti", maintain_order="left")["value"].to_list()
     book._lookup = None
 
 

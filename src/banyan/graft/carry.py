@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
 
@@ -185,9 +186,10 @@ def _embeddings(found: Carried, new: Described, old: Described, alike: Alike) ->
 
 
 def _values(mine: list[str], theirs: list[str]) -> tuple[Array, Array]:
-    place = {value: i for i, value in enumerate(theirs)}
-    both = [(i, place[value]) for i, value in enumerate(mine) if value in place]
-    return np.array([a for a, _ in both], np.int64), np.array([b for _, b in both], np.int64)
+    """(Places here, places there) of the values that both know."""
+    here, there = (pl.DataFrame({"value": pl.Series(each, dtype=pl.String)}).with_row_index(name) for name, each in (("here", mine), ("there", theirs)))
+    both = here.join(there, on="value", maintain_order="left")
+    return both["here"].to_numpy().astype(np.int64), both["there"].to_numpy().astype(np.int64)
 
 
 def _loose(plan: Plan) -> int:
