@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -51,6 +52,20 @@ def test_the_same_start_and_seed_give_the_same_model(first: Run, second: Run, pa
     again = banyan.train(page, page.parent / "again", start_from=first.folder / "bundle", freeze=["trunk"], share={"user.id": False}, **QUIET)
     mine = second.network.state_dict()
     assert all(torch.equal(value, mine[key]) for key, value in again.network.state_dict().items())
+
+
+def test_several_stores_train_one_model_and_each_has_its_figures(first: Run, page: Path, tmp_path: Path) -> None:
+    run = banyan.train([first.folder.parent / "store.yaml", page], tmp_path, **QUIET)
+    assert run.store.store == "first + second"
+    assert set(run.evaluation.by_scenario["kept"]) >= {"first", "second"}
+    card = (tmp_path / "bundle" / "README.md").read_text()
+    assert "an id that is not shared is `store:id`" in card
+    assert run.bundle.facts["stores"]["names"] == ["first", "second"]
+    row = {"id of user": ["first:u1", "second:u1"], "id of item": ["first:i1", "second:i1"], "store": ["first", "second"], "page": ["home", "home"]}
+    asked = pl.DataFrame({**row, "time of row": ["2024-02-01"] * 2, "place": [1.0, 1.0], "device": ["desk", "desk"]})
+    assert run.bundle.predict("shown", asked)["kept.kept"].is_finite().all()
+    rows = banyan.evaluate(tmp_path / "joined" / "store.yaml", tmp_path / "bundle", draws=0, most=20)
+    assert [row.task for row in rows] == list(run.store.tasks)
 
 
 def test_options_of_a_start_need_one(page: Path) -> None:
