@@ -68,7 +68,7 @@ class Opponents:
         """All tasks together; returns the key."""
 
         def make() -> tuple[dict[str, Array], dict[str, Any]]:
-            found = self.bench.trial(Variant(), seed, 1.0, questions=self.questions)
+            found = self.bench.trial(Variant.described(self.bench.store), seed, 1.0, questions=self.questions)
             return found.answers, {"valid": found.valid, "steps": found.steps}
 
         self._once(key := f"joint seed {seed}", make)

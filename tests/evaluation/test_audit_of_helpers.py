@@ -43,6 +43,17 @@ def test_what_is_left_out_is_left_out(store: Store) -> None:
     assert less.changes() == 1
 
 
+def test_a_store_as_described_keeps_its_groups_and_stopped_gradients(store: Store) -> None:
+    first, *rest = store.tasks
+    parted = store.model_copy(update={"model": store.model.model_copy(update={"groups": [[first], rest]})})
+    assert Variant.described(parted).of(parted).model.groups == [[first], rest]
+    tasks = {name: each.model_copy(update={"stop_gradient": name == first}) for name, each in store.tasks.items()}
+    stopped = store.model_copy(update={"tasks": tasks})
+    again = Variant.described(stopped).of(stopped)
+    assert [name for name, each in again.tasks.items() if each.stop_gradient] == [first]
+    assert Variant.described(store) == Variant()
+
+
 @pytest.mark.slow
 def test_every_one_is_raced_and_said_task_by_task(found: Audit) -> None:
     first = [heat.arm.without for heat in found.heats if heat.share == found.heats[0].share]

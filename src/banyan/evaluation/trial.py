@@ -47,6 +47,12 @@ class Variant:
     balancing: str = ""
     without: tuple[str, ...] = ()  # auxiliary tasks that are left out, and tasks whose pseudo-labels are
 
+    @classmethod
+    def described(cls, store: Store) -> "Variant":
+        """The store as it is described: with its own groups, and the tasks that move only their heads."""
+        groups = tuple(tuple(group) for group in store.model.groups)
+        return cls(groups, tuple(name for name, each in store.tasks.items() if each.stop_gradient))
+
     @property
     def key(self) -> str:
         """A short name that no other variant has."""
