@@ -13,7 +13,7 @@ SECTIONS = {
         "transfer", "model", "balancing", "training",
     ],
     "Judge": ["evaluation", "audit", "tune", "calibration", "bundle", "enrich", "cli", "python", "benchmarks"],
-    "Serve": ["serving", "guide", "console", "engine", "state", "value", "registry", "experiments", "freshness", "deploy"],
+    "Serve": ["serving", "guide", "console", "engine", "search", "state", "value", "registry", "experiments", "freshness", "deploy"],
 }
 
 

@@ -45,7 +45,10 @@ def with_rows(reader: Reader, entity: str, frame: pl.DataFrame, texts: Texts, wh
     typed = pl.DataFrame(
         [reader.typed(frame[column], layout.features[key], layout.dense.get(key), f"{where}, column {column}").rename(key) for key, column in named.items()]
     )
-    return _grown(reader, entity, ids, layouts.apply(layout, _tall(typed, len(ids)), reader.plan.books, texts, ids))
+    grown = _grown(reader, entity, ids, layouts.apply(layout, _tall(typed, len(ids)), reader.plan.books, texts, ids))
+    if entity == ITEM and grown.lexis is not None:
+        grown.lexis = grown.lexis.saying(typed)
+    return grown
 
 
 def _tall(frame: pl.DataFrame, rows: int) -> pl.DataFrame:
@@ -65,6 +68,8 @@ def _grown(reader: Reader, entity: str, ids: pl.Series, values: Values) -> Stock
     )
     if entity in grown.since:
         grown.since[entity] = np.append(grown.since[entity], np.full(len(ids), ALWAYS))
+    if entity == ITEM and grown.lexis is not None:
+        grown.lexis = grown.lexis.longer(len(ids))
     log = stock.log
     if log is not None:
         start = np.append(log.start, np.full(len(ids), log.start[-1])) if entity == USER else log.start

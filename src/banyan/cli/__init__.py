@@ -14,7 +14,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from banyan import __version__, parts
-from banyan.cli import catalogue, fresh, service, state, trials
+from banyan.cli import catalogue, fresh, search, service, state, trials
 from banyan.cli.terminal import BundleFolder, Device, Draws, Most, Set, StoreFile, err, out, say
 from banyan.errors import BanyanError
 
@@ -338,7 +338,7 @@ def demo(
         )  # fmt: skip
 
 
-for command in (trials.audit, trials.tune, trials.crossval, trials.compare, catalogue.enrich, state.forget):
+for command in (search.search, trials.audit, trials.tune, trials.crossval, trials.compare, catalogue.enrich, state.forget):
     app.command()(command)
 app.command()(service.serve)
 app.add_typer(service.keys, name="keys")

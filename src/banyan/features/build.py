@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from banyan import parts
-from banyan.features import collaborative, columns, labels, pairs, past_figures, times
+from banyan.features import collaborative, columns, labels, lexis, pairs, past_figures, times
 from banyan.features.columns import Values
 from banyan.features.data import Data, TableData
 from banyan.features.fit import fit
@@ -83,6 +83,7 @@ def stocked(plan: Plan, shop: Shop, texts: Texts) -> Stock:
     model = shop.store.model
     stock = Stock(plan, values, {name: f.ids for name, f in shop.entities.items()}, shop.log, length=model.length, pair_last=model.pair_last)
     stock.since = {name: f.valid_from for name, f in shop.entities.items() if f.valid_from is not None}
+    stock.lexis = lexis.fit(shop, plan.entities)
     if shop.log is not None:
         stock.narrow(model.behaviours)
         if any(n.startswith("item:") for n in plan.side):

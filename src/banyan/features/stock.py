@@ -9,6 +9,7 @@ import polars as pl
 from banyan.features import collaborative, pairs
 from banyan.features.columns import Values
 from banyan.features.lexicon import Lexicon, restored
+from banyan.features.lexis import Lexis
 from banyan.features.pairs import Pasts
 from banyan.features.plan import Plan
 from banyan.features.statistics import Snapshots
@@ -59,6 +60,7 @@ class Stock:
     pair_last: int = 1000
     narrowed: EventLog | None = None  # the log of the behaviours that histories hold
     places: Array | None = None  # (events + 1,) int64: position in `log` -> position in `narrowed`
+    lexis: Lexis | None = None  # the words of the items' texts, for searching
     since: dict[str, Array] = field(default_factory=dict)  # entity with several rows an id -> (rows,) int64 microseconds from which each row holds
     _codes: tuple[list[Array], list[int]] | None = field(default=None, init=False, repr=False, compare=False)
     _lexicons: dict[str, Lexicon] = field(default_factory=dict, init=False, repr=False, compare=False)

@@ -9,6 +9,8 @@ from banyan.types import Array
 
 SHARES = {"asked": 1.0, "words": 6.0, "history": 3.0, "vectors": 6.0, "popular": 1.0}  # how much of the candidates each source brings; others 3
 
+FUSED = 60  # what is added to ranks before they are turned over
+
 
 def merged(sources: Mapping[str, Array], most: int) -> tuple[Array, Array]:
     """((K,) distinct rows, at most `most`; (K, sources) bool, which sources brought each).
@@ -24,6 +26,19 @@ def merged(sources: Mapping[str, Array], most: int) -> tuple[Array, Array]:
     brought = np.zeros((len(distinct), len(names)), bool)
     brought[back.reshape(-1), which[order]] = True
     kept = np.argsort(first, kind="stable")[:most]
+    return distinct[kept], brought[kept]
+
+
+def fused(sources: Mapping[str, Array], most: int) -> tuple[Array, Array]:
+    """As `merged`, by reciprocal rank fusion: sum over sources of 1 / (60 + rank), rank from 1 (Cormack, Clarke and Buettcher, SIGIR 2009)."""
+    names = list(sources)
+    row = np.concatenate([np.zeros(0, np.int64), *(sources[name] for name in names)])
+    which = np.repeat(np.arange(len(names)), [len(sources[name]) for name in names])
+    worth = np.concatenate([np.zeros(0), *(1 / (FUSED + 1 + np.arange(len(sources[name]))) for name in names)])
+    distinct, first, back = np.unique(row, return_index=True, return_inverse=True)
+    brought = np.zeros((len(distinct), len(names)), bool)
+    brought[back.reshape(-1), which] = True
+    kept = np.lexsort((first, -np.bincount(back.reshape(-1), worth, len(distinct))))[:most]
     return distinct[kept], brought[kept]
 
 

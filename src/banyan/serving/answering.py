@@ -50,6 +50,7 @@ class Question:
     encoded: Encodings
     length: int  # things in the step's item block
     paired: bool = True  # whether what the past says of each item is read
+    named: Mapping[str, int] = field(default_factory=dict)  # entity beside user and item -> the row of it that is asked about
     views: dict[str, Tensor] = field(default_factory=dict)  # ranking task -> its view, once it was asked for
     brought: dict[Asked, Brought] = field(default_factory=dict)  # what its rows bring to every item, once it was asked for
     known: Known = field(default_factory=dict)  # tokens that its rows have in common
@@ -153,19 +154,22 @@ class Answering:
         return rows
 
     @torch.inference_mode()
-    def question(self, past: Past, user: str, scenario: int, now: int, tables: Sequence[str], moment: Moment | None = None) -> Question:
-        """Read a user's row, once for all tables, without their items."""
+    def question(
+        self, past: Past, user: str, scenario: int, now: int, tables: Sequence[str], moment: Moment | None = None, named: Mapping[str, int] | None = None
+    ) -> Question:
+        """Read a user's row, once for all tables, without their items. `named`: rows of further entities in the past's stock, such as a query's."""
         self._look_ahead(now)
         moment = past.moment([user], now) if moment is None else moment
         chosen = list(dict.fromkeys(self.kin[table] for table in tables))
-        data = {name: self._row(self.templates[name], past, user, moment, scenario, now) for name in dict.fromkeys(self.rows[table] for table in chosen)}
+        named = named or {}
+        data = {name: self._row(self.templates[name], past, user, moment, scenario, now, named) for name in dict.fromkeys(self.rows[table] for table in chosen)}
         feeder = Feeder(Data(self.plan, past.stock, data))
         step = feeder.step({name: np.zeros(1, np.int64) for name in data}, tasks=[], choose=False)
         step = step if self.device.type == "cpu" else step.to(self.device)
         encoded = self.network.encode(step, self.network.embeddings.leaf(step.distinct))
         length = step.entities[ITEM].rows if ITEM in step.entities else 0
         made = {batch.table: batch for batch in step.batches}
-        return Question(past, moment, {name: self._named(made[self.rows[name]], name) for name in chosen}, encoded, length)
+        return Question(past, moment, {name: self._named(made[self.rows[name]], name) for name in chosen}, encoded, length, named=named)
 
     def _named(self, batch: Batch, table: str) -> Batch:
         """The row of one table as that of another, which may name an item where that one does not."""
@@ -183,9 +187,9 @@ class Answering:
         if self._asks[at] >= OFTEN:
             snapshots.items.look_ahead(at, len(self.ground.stock.entities[ITEM]))
 
-    def _row(self, template: Template, past: Past, user: str, moment: Moment, scenario: int, now: int) -> TableData:
+    def _row(self, template: Template, past: Past, user: str, moment: Moment, scenario: int, now: int, named: Mapping[str, int]) -> TableData:
         data = template.data
-        entities = {name: np.zeros(1, np.int32) for name in data.entities}
+        entities = {name: np.full(1, named.get(name, 0), np.int32) for name in data.entities}
         if USER in entities:
             entities[USER] = np.array([past.row(user, now)], np.int32)
         code = np.array([scenario], np.int32)
@@ -256,7 +260,8 @@ class Answering:
         if not (question.paired and self.plan.tables[table].pair and self.plan.pair):
             return None
         stands = self.templates[table].data.moment is not None
-        found = paired(question.past.stock, {ITEM: rows}, question.moment if stands else None, len(rows), np.zeros(len(rows), np.int64))
+        entities = {ITEM: rows, **{name: np.full(len(rows), row) for name, row in question.named.items()}}
+        found = paired(question.past.stock, entities, question.moment if stands else None, len(rows), np.zeros(len(rows), np.int64))
         return torch.from_numpy(found).to(self.device)
 
     @torch.inference_mode()

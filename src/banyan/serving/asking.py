@@ -69,6 +69,8 @@ class Ask:
     scenario: str = ""
     k: int = 20
     query: str = ""
+    picture: bytes = b""  # a search by what a picture shows, with or without words
+    popular: bool = False  # a search that finds nothing answers what is asked for most among the items that the filters let through
     items: tuple[str, ...] | None = None  # the caller's own candidates
     filters: Filters = Filters()
     diversity: float = 0.0  # 0: by worth alone; 1: by being unlike what stands above
@@ -95,6 +97,29 @@ class Placed:
     answers: Mapping[str, float] = field(default_factory=dict)  # "task.column" -> the answer in the task's own unit
     sources: tuple[str, ...] = ()  # which sources brought the item up
     why: tuple[Reason, ...] = ()
+    parts: Mapping[str, float] = field(default_factory=dict)  # of a search without a value model: what the score is made of, each in [0, 1]
+
+
+@dataclass(frozen=True)
+class Band:
+    """Items whose number lies from `low` up to below `high`; the last band holds its `high` too."""
+
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Searched:
+    """How a search came to its answer."""
+
+    asked: str  # as it was typed
+    query: str  # as it was answered: with its spelling mended where that was needed
+    step: str  # the first step that found anything; "" where none did
+    total: int  # items found, of which the answer shows the first
+    alike: tuple[str, ...] = ()  # words that are asked for alike and were looked for, too
+    weights: Mapping[str, float] = field(default_factory=dict)  # part of the score -> how much it counts; empty with a value model
+    bands: Mapping[str, tuple[Band, ...]] = field(default_factory=dict)  # number feature -> how many of the items found lie where
 
 
 @dataclass(frozen=True)
@@ -104,6 +129,7 @@ class Ranked:
     items: list[Placed]
     sources: Mapping[str, int] = field(default_factory=dict)  # source -> candidates that it brought
     facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # category feature -> value -> candidates
+    searched: Searched | None = None  # of a search
     explored: Any = None  # what was drawn at random, for whoever draws
 
 
@@ -150,5 +176,7 @@ class EngineOptions:
     spare: int = 256  # items that the bundle does not know and that one question may name
     reads: Mapping[str, str] = field(default_factory=dict)  # live behaviour that training did not see -> the one as which it is read
     basket: str = ""  # behaviour as which a basket is read; the bundle's first unless given
-    relevance: float = 0.7  # of a search without a value model: the share of the words in an item's place; the rest is the ranking's score
+    relevance: float | None = None  # of a search without a value model: the share of words and vectors in an item's place; 0.7, with a relevance task 0.4
+    relevant: str = ""  # the task about queries and items that a search reads; the first of grades, else the first, unless given
+    alike: tuple[tuple[str, ...], ...] = ()  # groups of words that the shop itself calls the same
     task: str = ""  # the ranking task that candidates come from; the first unless given

@@ -15,12 +15,14 @@ from banyan.features.stock import ITEM
 from banyan.retrieval import candidates
 from banyan.serving import people, reasons
 from banyan.serving.answering import Answering, Question
-from banyan.serving.asking import Ask, EngineOptions, Happened, Placed, Profile, Ranked, Reason, Worth
+from banyan.serving.asking import Ask, EngineOptions, Happened, Placed, Profile, Ranked, Reason, Searched, Worth
 from banyan.serving.company import Company, Lately, nothing_since
 from banyan.serving.diversity import spread
 from banyan.serving.finding import Finding, Listed
 from banyan.serving.kept import Kept
 from banyan.serving.pasts import Ground, Naming, Past, laid
+from banyan.serving.relevance import Relevance
+from banyan.serving.searching import POPULAR, WORDS, Result, Searching, stretched, weights, whole
 from banyan.serving.shelf import Shelf
 from banyan.serving.signalled import together
 from banyan.serving.texts import Texts
@@ -31,7 +33,6 @@ from banyan.types import Array
 Recent = Callable[[str], Sequence[Happened]]
 POOL = 5  # for each item of a spread list, how many of the best are looked at
 LIKE = ("taste", "together", "words", "content", "behaviour")  # ways of being similar
-WORDS = "words"  # the column of how well an item's texts fit the query, in [0, 1]; 0 without a query
 
 
 def nobody(user: str) -> Sequence[Happened]:
@@ -62,7 +63,8 @@ class Engine:
         self.finding = Finding(self.answering, self.shelf, self.ranking, self.options)
         self.company = Company(self.ground, lately)
         self._lengths: dict[str, Array] = {}  # of the vectors of each way of being similar
-        self.texts = Texts(self.ground, self.shelf)
+        self.searching = Searching(self.finding, Texts(self.ground, self.shelf, self.options.alike), self.options)
+        self.relevance = Relevance(self.answering, self.options.relevant)
 
     def _check(self) -> None:
         known = self.bundle.plan.behaviours
@@ -96,19 +98,31 @@ class Engine:
         return self._ranked(ask, visit, self.finding.candidates(ask, visit), value)
 
     def search(self, ask: Ask, value: Worth | None = None) -> Ranked:
-        """Items whose texts and names share words with `ask.query`, best first; filters hold.
+        """Items for `ask.query`, for `ask.picture`, or for both, best first; filters hold. `Ranked.searched` says how they were found.
 
-        Without a value model the order is that of `relevance` x how well the words fit + (1 - relevance) x the ranking's score among those found, both
-        stretched to [0, 1]; a value model may read `words` itself. Nothing that shares a word: an empty answer. Raises ConfigError as `recommend` does.
+        Without a value model the order is that of the parts of the score, each stretched to [0, 1]: how well words and vectors fit, what the task about
+        queries and items says, and what the user's behaviour says; a value model may read `words` itself. Nothing found: an empty answer, or with
+        `ask.popular` what is asked for most. Raises ConfigError as `recommend` does, DataError for a picture that cannot be searched with.
         """
         _positive(ask.k)
-        if not ask.query.strip():
-            raise ConfigError("search needs a query with a word in it.")
+        if not ask.query.strip() and not ask.picture:
+            raise ConfigError("search needs a query with a word in it, or a picture.")
         visit = self.visit(ask)
-        fits = np.where(self.finding.allowed(ask, visit), self.texts.scores(ask.query), 0)
-        rows = candidates.leading(fits, self.options.candidates)
-        near = fits[rows] / max(float(fits[rows].max(initial=0.0)), 1e-9)
-        return self._ranked(ask, visit, Listed(rows, np.ones((len(rows), 1), bool), [WORDS], near.astype(np.float64)), value)
+        result = self.searching.result(ask, visit)
+        listed = self._judged(visit, result)
+        found = self._ranked(ask, visit, listed, value)
+        told = weights([*listed.parts], self.options.relevance) if value is None else {}
+        searched = Searched(ask.query, result.query, result.step, len(result.rows), result.alike, told, self.shelf.bands(result.rows))
+        return replace(found, facets=self.shelf.facets(result.rows), searched=searched)
+
+    def _judged(self, visit: Visit, result: Result) -> Listed:
+        """The candidates with what the task about queries and items says of them."""
+        listed = result.listed
+        question = self.relevance.question(visit, result.query) if len(listed.rows) and result.query.strip() and result.step != POPULAR else None
+        if question is None:
+            return listed
+        answers = self.relevance.answers(question, listed.rows)
+        return replace(listed, answers=answers, parts={**listed.parts, "relevance": stretched([*answers.values()][-1])})
 
     def rank(self, ask: Ask, value: Worth | None = None) -> Ranked:
         """The caller's own `ask.items`, best first, each once; filters hold. An item that the bundle does not know is a new one without features."""
@@ -251,6 +265,7 @@ class Engine:
         names = self._default() if value is None else list(value.names)
         columns = visit.columns(rows, names, question)
         columns |= {name: self.shelf.column(name[5:], rows) for name in names if name.startswith("item.")}
+        columns |= {name: each for name, each in listed.answers.items() if name not in columns}
         if WORDS in names or listed.words is not None:
             columns[WORDS] = np.zeros(len(rows)) if listed.words is None else listed.words
         if missing := [name for name in names if name not in columns and len(rows)]:
@@ -258,12 +273,12 @@ class Engine:
         if value is not None and len(rows):
             return np.asarray(value.of(columns), np.float64), columns
         worth = np.sum([columns[name] for name in names], axis=0) if names and len(rows) else np.zeros(len(rows))
-        return (worth if listed.words is None else self._fitting(listed.words, worth)), columns
+        return (worth if listed.words is None else self._fitting(listed, worth)), columns
 
-    def _fitting(self, words: Array, worth: Array) -> Array:
-        low, high = worth.min(initial=np.inf), worth.max(initial=-np.inf)
-        share = self.options.relevance
-        return np.asarray(share * words + (1 - share) * (worth - low) / (high - low if high > low else 1.0))
+    def _fitting(self, listed: Listed, worth: Array) -> Array:
+        told = weights([*listed.parts], self.options.relevance)
+        parts = {**listed.parts, "behaviour": stretched(worth)}
+        return np.asarray(np.sum([share * parts[name] for name, share in told.items()], axis=0))
 
     def _default(self) -> list[str]:
         """Without a value model items stand by the ranking's score; without a ranking by the sum of all pointwise answers' last columns."""
@@ -278,6 +293,7 @@ class Engine:
         if ask.diversity and len(pool):
             vectors = self._vectors("taste")
             pool = pool[spread(worth[pool], vectors[np.minimum(listed.rows[pool], len(vectors) - 1)], ask.k, ask.diversity)]
+        listed = listed if listed.words is None or value is not None else replace(listed, parts=whole(listed.parts, worth, self.options.relevance))
         counts = {source: int(listed.brought[:, i].sum()) for i, source in enumerate(listed.sources)}
         placed = self._placed(visit, listed, pool[: ask.k], worth, columns, value, explain=ask.explain)
         return Ranked(placed, counts, self.shelf.facets(listed.rows))
@@ -291,7 +307,7 @@ class Engine:
         columns |= visit.columns(rows, [name for name in self.names if name not in columns])
         why: list[list[Reason]] = [[] for _ in rows]
         if explain and len(rows):
-            few = Listed(rows, listed.brought[chosen], listed.sources, None if listed.words is None else listed.words[chosen])
+            few = listed.take(chosen)
             moved = reasons.changes(visit, rows, lambda question: self._worth(visit, few, value, question)[0])
             like = reasons.kindred(visit, rows, self._vectors("taste"))
             why = [[*a, *b] for a, b in zip(moved, like, strict=True)]
@@ -299,7 +315,8 @@ class Engine:
         for i, (place, row) in enumerate(zip(chosen.tolist(), rows.tolist(), strict=True)):
             answers = {name: float(each[i]) for name, each in columns.items()}
             sources = tuple(source for source, hit in zip(listed.sources, listed.brought[place], strict=True) if hit)
-            found.append(Placed(visit.naming.id(row), float(worth[place]), answers, sources, tuple(why[i])))
+            parts = {name: float(each[place]) for name, each in listed.parts.items()}
+            found.append(Placed(visit.naming.id(row), float(worth[place]), answers, sources, tuple(why[i]), parts))
         return found
 
 

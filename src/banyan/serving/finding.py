@@ -1,7 +1,7 @@
 """Which items may be answered, and which of them come up for a user: from vectors, the user's own past, what goes with it, and popularity."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -28,6 +28,13 @@ class Listed:
     brought: Array  # (K, sources) bool
     sources: Sequence[str]
     words: Array | None = None  # (K,) how well the query's words fit, in [0, 1]
+    parts: Mapping[str, Array] = field(default_factory=dict)  # of a search: part -> (K,) in [0, 1]
+    answers: Mapping[str, Array] = field(default_factory=dict)  # of a search: `task.column` -> (K,) what a task says of the query and each item
+
+    def take(self, chosen: Array) -> "Listed":
+        """Some of them."""
+        parts, answers = ({name: each[chosen] for name, each in of.items()} for of in (self.parts, self.answers))
+        return Listed(self.rows[chosen], self.brought[chosen], self.sources, None if self.words is None else self.words[chosen], parts, answers)
 
 
 class Finding:

@@ -14,7 +14,8 @@ from banyan.serving import messages
 from banyan.serving.asking import Ask, Ranked
 from banyan.serving.feedback import Exploration, explore, note_of
 from banyan.serving.messages import ItemsAnswer
-from banyan.serving.reading import SMALL, Asking, Role, answered, plain, read
+from banyan.serving.reading import LARGE, SMALL, Asking, Role, answered, plain, read
+from banyan.serving.refusals import Refusal
 from banyan.serving.service import Made, Service
 from banyan.serving.wire import ask, items, placed, recorded
 
@@ -37,16 +38,18 @@ async def recommend(request: Asking) -> ItemsAnswer:
 
 @post(
     "/search",
-    summary="Items for words",
+    summary="Items for words, for a picture, or for both",
     guards=[Role("answers")],
-    request_max_body_size=SMALL,
+    request_max_body_size=LARGE,
     status_code=200,
     opt={"body": messages.SearchBody, "answer": ItemsAnswer},
 )
 async def search(request: Asking) -> ItemsAnswer:
-    """Items for words, best first; what the user did before counts too."""
+    """Items for words or a picture, best first; what the user did before counts too. `searched` says how they were found, in which step."""
     body = await read(request, messages.SearchBody)
-    asked = ask(body, query=body.query)
+    if not (body.query or "").strip() and not body.picture:
+        raise Refusal(422, "A search needs a query with a word in it, or a picture.", details={"at": "$.query"})
+    asked = ask(body, query=body.query or "")
     return await _ranked(request, "search", body, asked, lambda serving, asked: serving.engine.search(asked, serving.value))
 
 

@@ -13,13 +13,14 @@ from banyan.features.pairs import spans
 from banyan.features.plan import Plan
 from banyan.features.stock import ITEM
 from banyan.features.vocabulary import FIRST
-from banyan.serving.asking import Filters
+from banyan.serving.asking import Band, Filters
 from banyan.serving.pasts import Ground
 from banyan.store.hints import hint
 from banyan.types import Array
 
 KEPT = 64  # filters whose items are remembered
 SHOWN = 20  # values of a facet
+BANDED = 4  # numbers whose bands are counted
 NEAR = 1e-5  # relative: numbers went through single precision
 
 
@@ -90,6 +91,11 @@ class Shelf:
             found[feature] = {names[i]: int(counts[i]) for i in best if counts[i]}
         return {feature: counts for feature, counts in found.items() if counts}
 
+    def bands(self, rows: Array) -> dict[str, tuple[Band, ...]]:
+        """Number feature -> bands of round numbers that part the items, and how many lie in each; features whose numbers are all alike have none."""
+        found = {name: banded(numbers[rows]) for name, numbers in list(self.numbers.items())[:BANDED]}
+        return {name: bands for name, bands in found.items() if len(bands) > 1}
+
     def column(self, feature: str, rows: Array) -> Array:
         """(K,) float64 numbers of a feature, nan where missing."""
         return self._numbers(feature)[rows]
@@ -107,6 +113,29 @@ class Shelf:
             if told := [names[i - first] for i in ids[offsets[row] : offsets[row + 1]] if i >= first]:
                 found[feature] = told
         return found
+
+
+def banded(values: Array, most: int = 5) -> tuple[Band, ...]:
+    """At most so many bands between round numbers near to the values' quantiles."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return ()
+    inner = np.quantile(values, np.arange(1, most) / most)
+    edges = np.unique([float(values.min()), *(each for each in map(_round, inner) if values.min() < each < values.max()), float(values.max())])
+    counts = np.histogram(values, edges)[0] if len(edges) > 1 else np.zeros(0, np.int64)
+    bands = [
+        Band(float(f"{low:.6g}"), float(f"{high:.6g}"), count)
+        for low, high, count in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
+    ]
+    return tuple(band for band in bands if band.count)
+
+
+def _round(value: float) -> float:
+    """The nearest number of two digits, of which the second is 0 or 5."""
+    if not value:
+        return 0.0
+    step = 10.0 ** np.floor(np.log10(abs(value))) / 2
+    return float(f"{np.round(value / step) * step:.6g}")
 
 
 def described(plan: Plan, values: Values, entity: str, row: int) -> dict[str, Any]:

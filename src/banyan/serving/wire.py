@@ -7,7 +7,7 @@ import msgspec
 
 from banyan.serving import messages
 from banyan.serving.asking import Ask, Filters, Placed, Ranked
-from banyan.serving.messages import Drawn, ItemsAnswer, PlacedItem, Reason, RecommendBody, SearchBody
+from banyan.serving.messages import Drawn, ItemsAnswer, PlacedItem, Reason, RecommendBody, SearchBody, Searched
 from banyan.serving.refusals import Refusal
 from banyan.serving.settings import Changed
 from banyan.serving.state import Asked, Event
@@ -24,13 +24,13 @@ def ask(body: RecommendBody, query: str = "", items: tuple[str, ...] | None = No
     )  # fmt: skip
     return Ask(
         user=body.user, session=body.session, basket=tuple(body.basket), scenario=body.scenario, k=body.k, query=query, items=items, filters=filters,
-        diversity=body.diversity, explain=body.explain,
+        diversity=body.diversity, explain=body.explain, **({"picture": body.picture, "popular": body.popular} if isinstance(body, SearchBody) else {}),
     )  # fmt: skip
 
 
 def recorded(request_id: str, method: str, body: RecommendBody, shown: dict[str, Any], time: int) -> Asked:
-    """A request as it is kept, without what it left at its default."""
-    kept = {key: value for key, value in msgspec.to_builtins(body).items() if value}
+    """A request as it is kept, without what it left at its default, and without a picture: that is nobody's but the asker's."""
+    kept = {key: value for key, value in msgspec.to_builtins(body).items() if value and key != "picture"}
     return Asked(request_id, body.user, body.session, time, method, kept, shown)
 
 
@@ -39,7 +39,7 @@ def again(asked: Asked) -> Ask:
     kind = {"search": SearchBody, "rank": messages.RankBody}.get(asked.method, RecommendBody)
     body = msgspec.convert(asked.request, kind)
     items = asked.request.get("items")
-    return ask(body, str(asked.request.get("query", "")), None if items is None else tuple(items))
+    return ask(body, str(asked.request.get("query") or ""), None if items is None else tuple(items))
 
 
 def items(found: Ranked, scenario: str = "", variant: str = "") -> ItemsAnswer:
@@ -48,14 +48,15 @@ def items(found: Ranked, scenario: str = "", variant: str = "") -> ItemsAnswer:
     explored = None if drawn is None else Drawn(slot=drawn.slot, item=drawn.item, probability=drawn.probability)
     facets = {name: dict(counts) for name, counts in found.facets.items()}
     return ItemsAnswer(
-        items=[placed(each) for each in found.items], sources=dict(found.sources), facets=facets, explored=explored, scenario=scenario, variant=variant
-    )
+        items=[placed(each) for each in found.items], sources=dict(found.sources), facets=facets, explored=explored, scenario=scenario, variant=variant,
+        searched=None if found.searched is None else msgspec.convert(found.searched, Searched, from_attributes=True),
+    )  # fmt: skip
 
 
 def placed(one: Placed) -> PlacedItem:
     """One item in the wire's words."""
     why = [Reason(kind=each.kind, weight=each.weight, item=each.item, detail=each.detail) for each in one.why]
-    return PlacedItem(item=one.item, score=one.score, answers=dict(one.answers), sources=list(one.sources), why=why)
+    return PlacedItem(item=one.item, score=one.score, answers=dict(one.answers), sources=list(one.sources), why=why, parts=dict(one.parts))
 
 
 def event(told: messages.EventIn, now: int, place: int, clocked: bool) -> Event:

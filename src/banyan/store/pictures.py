@@ -71,14 +71,14 @@ def _paths(values: pl.Series, where: str, folder: Path) -> pl.Series:
     return relative.to_frame("p").select((pl.lit(root) + pl.col("p")).alias(values.name))[values.name]
 
 
-def pixels(source: bytes | str, side: int, frames: int = 1) -> Array:
+def pixels(source: bytes | str, side: int, frames: int = 1, most: int = MOST_PIXELS) -> Array:
     """(F, side, side, 3) uint8: one frame, or at most `frames` evenly spaced ones of a moving picture or of a folder of pictures.
 
     Sides are made equal, the whole picture is kept. Turned as its EXIF orientation says; what is transparent becomes white; grey, palette, 16-bit
-    and CMYK pictures become RGB. Raises Broken.
+    and CMYK pictures become RGB. At most `most` pixels are decoded. Raises Broken.
     """
     if isinstance(source, str) and os.path.isdir(source):
-        return np.concatenate([pixels(path, side) for path in _spread(_files(Path(source)), frames)])
+        return np.concatenate([pixels(path, side, most=most) for path in _spread(_files(Path(source)), frames)])
     raw = source if isinstance(source, bytes) else _bytes(source)
     if len(raw) > MOST_BYTES:
         raise Broken("too many bytes")
@@ -86,7 +86,7 @@ def pixels(source: bytes | str, side: int, frames: int = 1) -> Array:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Pillow warns of is either refused below or harmless
         with _opened(library, raw) as picture:
-            _measured(picture.size)
+            _measured(picture.size, most)
             try:
                 found = [_frame(library, picture, number, side) for number in _spread(range(min(getattr(picture, "n_frames", 1), MOST_FRAMES)), frames)]
             except Broken:
@@ -146,8 +146,8 @@ def _opened(library: Any, raw: bytes) -> Any:
         raise Broken("not a picture") from error
 
 
-def _measured(size: tuple[int, int]) -> None:
-    if size[0] * size[1] > MOST_PIXELS:
+def _measured(size: tuple[int, int], most: int) -> None:
+    if size[0] * size[1] > most:
         raise Broken("too many pixels")
     if min(size) < LEAST:
         raise Broken("too small")

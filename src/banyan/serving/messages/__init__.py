@@ -10,6 +10,7 @@ from banyan.serving.messages.events import EventsBody as EventsBody
 from banyan.serving.messages.events import EventsTaken as EventsTaken
 from banyan.serving.messages.events import UserEvents as UserEvents
 from banyan.serving.messages.events import UserForgotten as UserForgotten
+from banyan.serving.messages.items import Band as Band
 from banyan.serving.messages.items import Drawn as Drawn
 from banyan.serving.messages.items import ExplainAnswer as ExplainAnswer
 from banyan.serving.messages.items import ExplainBody as ExplainBody
@@ -20,6 +21,7 @@ from banyan.serving.messages.items import RankBody as RankBody
 from banyan.serving.messages.items import Reason as Reason
 from banyan.serving.messages.items import RecommendBody as RecommendBody
 from banyan.serving.messages.items import SearchBody as SearchBody
+from banyan.serving.messages.items import Searched as Searched
 from banyan.serving.messages.items import SimilarBody as SimilarBody
 from banyan.serving.messages.models import AddModelBody as AddModelBody
 from banyan.serving.messages.models import CheckAnswer as CheckAnswer

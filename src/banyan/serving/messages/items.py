@@ -31,10 +31,15 @@ class RecommendBody(Asked, kw_only=True):
     explain: bool = False
 
 
-class SearchBody(RecommendBody, kw_only=True):
-    """Items for words, best first; the user's past counts too."""
+Picture = Annotated[bytes, Meta(max_length=2_900_000, description="A JPEG, PNG, GIF, WebP or BMP file in Base64, at most 2.9 MB and 24 million pixels.")]
 
-    query: Annotated[str, Meta(min_length=1, max_length=512)]
+
+class SearchBody(RecommendBody, kw_only=True):
+    """Items for words, for a picture, or for both, best first; the user's past counts too."""
+
+    query: Annotated[str, Meta(min_length=1, max_length=512)] | None = None  # words, or a picture, or both
+    picture: Picture = b""
+    popular: bool = True  # where nothing is found: what is asked for most among the items that the filters let through
 
 
 class RankBody(RecommendBody, kw_only=True):
@@ -69,6 +74,7 @@ class PlacedItem(msgspec.Struct, kw_only=True):
     answers: dict[str, float] = {}  # "task.column" -> the task's answer in its own unit
     sources: list[str] = []
     why: list[Reason] = []
+    parts: dict[str, float] = {}  # of a search: what the score is made of, each in [0, 1]
 
 
 class Drawn(msgspec.Struct, kw_only=True):
@@ -79,12 +85,33 @@ class Drawn(msgspec.Struct, kw_only=True):
     probability: float
 
 
+class Band(msgspec.Struct, kw_only=True):
+    """Items whose number lies from `low` up to below `high`."""
+
+    low: float
+    high: float
+    count: int
+
+
+class Searched(msgspec.Struct, kw_only=True):
+    """How a search came to its answer."""
+
+    asked: str  # as it was typed
+    query: str  # as it was answered, with its spelling mended where that was needed
+    step: str  # the first step that found anything: words, spelling, any, synonyms, vectors, popular; empty where none did
+    total: int  # items found; the answer holds the first of them
+    alike: list[str] = []  # words that are asked for alike and were looked for, too
+    weights: dict[str, float] = {}  # part of the score -> how much it counts; empty with a value model
+    bands: dict[str, list[Band]] = {}  # item number -> how many of the items found lie where
+
+
 class ItemsAnswer(Answer, kw_only=True):
     """Items, best first; which candidate sources they came from; how many candidates have which value."""
 
     items: list[PlacedItem]
     sources: dict[str, int] = {}
-    facets: dict[str, dict[str, int]] = {}
+    facets: dict[str, dict[str, int]] = {}  # of a search: of all items found
+    searched: Searched | None = None
     explored: Drawn | None = None
     scenario: str = ""
     variant: str = ""  # the arm of the experiment that this user is in; empty without one
