@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from banyan import hub, parts
-from banyan.bundle import arrays, folder, lexicon
+from banyan.bundle import arrays, folder, lexis
 from banyan.bundle.saving import CALIBRATION, FACTS, LOG, NEEDED, PLAN, SIGNALS, STATISTICS, STORE, VECTORS, WEIGHTS
 from banyan.errors import BundleError, ConfigError
 from banyan.features.plan import Plan
@@ -103,8 +103,8 @@ def _stock(path: Path, manifest: Mapping[str, Any], plan: Plan, store: Store, fa
         values = arrays.to_values(found)
         if len(values) != len(stock.ids[name]) + 1:
             raise BundleError(f"{path / file}.safetensors has {len(values)} rows for {len(stock.ids[name])} ids of {name}; save the bundle anew.")
-        if name == ITEM and lexicon.WORDS in manifest["files"]:
-            stock.lexis = lexicon.load(_listed(path, lexicon.TOKENS, manifest).parent, len(values))
+        if name == ITEM and lexis.WORDS in manifest["files"]:
+            stock.lexis = lexis.load(_listed(path, lexis.TOKENS, manifest).parent, len(values))
         stock.entities[name] = arrays.joined(values, arrays.strangers(values, plan, name, 1))
     if plan.clock != "none" or plan.behaviours:
         file = _listed(path, LOG, manifest)

@@ -16,7 +16,7 @@ import safetensors.torch
 from torch import Tensor
 
 from banyan import inference
-from banyan.bundle import arrays, folder, lexicon
+from banyan.bundle import arrays, folder, lexis
 from banyan.bundle.card import card
 from banyan.errors import BundleError
 from banyan.features.data import Data
@@ -96,7 +96,7 @@ def _stocked(aside: Path, network: Network, data: Data, store: Store, moment: in
         found, facts["signals"] = arrays.of_signals(stock.signals)
         _arrays(aside / SIGNALS, found)
     if stock.lexis is not None:
-        lexicon.save(aside, stock.lexis)
+        lexis.save(aside, stock.lexis)
     if network.ranked:
         vectors: Tensor = inference.vectors(network, Feeder(Data(data.plan, stock, {})))
         _arrays(aside / VECTORS, {"vectors": vectors.cpu().numpy()})

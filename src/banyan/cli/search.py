@@ -63,7 +63,8 @@ def search(
         sys.stdout.write(json.dumps({**_plain(found), **took, "opened_seconds": round(opened, 2)}, indent=1, ensure_ascii=False) + "\n")
         return
     _show(found, engine, names, text)
-    say(f"{found.searched.total:,} found in {took['milliseconds']:g} ms ({took['cpu_milliseconds']:g} ms CPU); the bundle opened in {opened:.1f} s.")
+    total = found.searched.total if found.searched is not None else len(found.items)
+    say(f"{total:,} found in {took['milliseconds']:g} ms ({took['cpu_milliseconds']:g} ms CPU); the bundle opened in {opened:.1f} s.")
 
 
 def _picture(path: Path) -> bytes:

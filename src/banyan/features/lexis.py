@@ -45,7 +45,8 @@ class Lexis:
         items = _counted([tokens.runs(frame[key]) for key in self.bags], OFTEN)
         mine = pl.DataFrame({"text": pl.Series(self.words, dtype=pl.String), "items": self.counts[:, 0], "queries": self.counts[:, 1]})
         both = pl.concat([mine, items.with_columns(queries=pl.lit(0, pl.Int64))]).group_by("text").agg(pl.col("items", "queries").sum())
-        return replace(self, bags=bags, **_kept(both))
+        words, counts = _kept(both)
+        return replace(self, bags=bags, words=words, counts=counts)
 
 
 def fit(shop: Shop, layouts: Mapping[str, Layout]) -> Lexis | None:
@@ -59,7 +60,7 @@ def fit(shop: Shop, layouts: Mapping[str, Layout]) -> Lexis | None:
     asked = [_asked(shop, name, text) for name, text in queries(shop, layouts)]
     queried = _counted([_repeated(each) for each in asked], ASKED).filter(pl.col("items") >= ASKED).rename({"items": "queries"})
     both = items.join(queried, on="text", how="full", coalesce=True).fill_null(0)
-    return Lexis(bags, synonyms=synonyms.fit(shop, queries(shop, layouts)), **_kept(both))
+    return Lexis(bags, *_kept(both), synonyms.fit(shop, queries(shop, layouts)))
 
 
 def queries(shop: Shop, layouts: Mapping[str, Layout]) -> list[tuple[str, str]]:
@@ -109,6 +110,7 @@ def _counted(found: list[pl.DataFrame], least: int) -> pl.DataFrame:
     return total.filter(~pl.col("text").str.contains(f"^{tokens.HAN}") | (pl.col("items") >= least))
 
 
-def _kept(both: pl.DataFrame) -> dict[str, object]:
+def _kept(both: pl.DataFrame) -> tuple[list[str], Array]:
+    """(The commonest words, (words, 2) their counts)."""
     best = both.with_columns(total=pl.col("items") + pl.col("queries")).sort("total", "text", descending=[True, False]).head(MOST)
-    return {"words": best["text"].to_list(), "counts": best.select("items", "queries").to_numpy().astype(np.int64)}
+    return best["text"].to_list(), best.select("items", "queries").to_numpy().astype(np.int64)

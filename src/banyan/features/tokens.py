@@ -97,8 +97,8 @@ def hashes(texts: Sequence[str]) -> Array:
         some = texts[start : start + CHUNK]
         codes = np.frombuffer("".join(some).encode("utf-32-le", "replace"), np.uint32)
         length = np.array([len(each) for each in some])
-        mixed = words._word_hashes(words._mix(codes.astype(np.uint64) + words.BASE), np.cumsum(length) - length, length)
-        found.append((words._mix(mixed) >> np.uint64(32)).astype(np.uint32))
+        mixed = words.word_hashes(words.mix(codes.astype(np.uint64) + words.BASE), np.cumsum(length) - length, length)
+        found.append((words.mix(mixed) >> np.uint64(32)).astype(np.uint32))
     return np.concatenate(found)
 
 

@@ -49,7 +49,7 @@ class Terms:
     def often(self, token: int) -> int:
         """How many items hold a token."""
         span = self.span(token)
-        return span.stop - span.start
+        return int(span.stop - span.start)
 
     def scores(self, asked: Sequence[tuple[int, float]]) -> Array:
         """(rows,) float32 BM25 of tokens with their weights; 0 for an item that holds none."""

@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Space:
+class Space:
+    """A text or a picture of the items as vectors."""
+
     feature: Feature
     sketch: Sketch
 
@@ -54,14 +56,14 @@ class Nearby:
     def __init__(self, ground: Ground) -> None:
         self.bundle: Bundle = ground.bundle
         values, layout = ground.stock.entities[ITEM], ground.bundle.plan.entities[ITEM]
-        self.texts: dict[str, _Space] = {}
-        self.pictures: dict[str, _Space] = {}
+        self.texts: dict[str, Space] = {}
+        self.pictures: dict[str, Space] = {}
         for key, (encoder, width) in layout.dense.items():
             feature = layout.features.get(key)
             if feature is not None and feature.kind == "text" and feature.way == "frozen":
-                self.texts[key] = _Space(feature, Sketch(values.dense[key]))
+                self.texts[key] = Space(feature, Sketch(values.dense[key]))
             elif feature is not None and feature.kind == "image" and encoder == "image":
-                self.pictures[key] = _Space(feature, Sketch(values.dense[key], width // feature.views))
+                self.pictures[key] = Space(feature, Sketch(values.dense[key], width // feature.views))
         self._lacking = False
 
     def warm(self) -> None:
@@ -69,7 +71,7 @@ class Nearby:
         for space in self.texts.values():
             self._vector("warm", space)
 
-    def _vector(self, query: str, space: _Space) -> Array | None:
+    def _vector(self, query: str, space: Space) -> Array | None:
         """(E,) of a query; None without the package that encodes it, which is told once."""
         try:
             return np.asarray(self.bundle.texts.vectors(pl.Series([query], dtype=pl.String), space.feature.model)[0])

@@ -1,5 +1,6 @@
 """Between the wire's words and those of the engine and the journal."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,10 +23,11 @@ def ask(body: RecommendBody, query: str = "", items: tuple[str, ...] | None = No
         equal={name: tuple(values) for name, values in kept.equal.items()}, least=kept.least, most=kept.most, leave_out=tuple(kept.leave_out),
         items_out=tuple(kept.items_out),
     )  # fmt: skip
-    return Ask(
+    asked = Ask(
         user=body.user, session=body.session, basket=tuple(body.basket), scenario=body.scenario, k=body.k, query=query, items=items, filters=filters,
-        diversity=body.diversity, explain=body.explain, **({"picture": body.picture, "popular": body.popular} if isinstance(body, SearchBody) else {}),
+        diversity=body.diversity, explain=body.explain,
     )  # fmt: skip
+    return replace(asked, picture=body.picture, popular=body.popular) if isinstance(body, SearchBody) else asked
 
 
 def recorded(request_id: str, method: str, body: RecommendBody, shown: dict[str, Any], time: int) -> Asked:

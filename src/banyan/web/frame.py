@@ -10,6 +10,7 @@ from nicegui.events import GenericEventArguments
 
 from banyan.web.arrival import Visit
 from banyan.web.cards import grid, stylesheet, tag
+from banyan.web.gateway import Shelf
 from banyan.web.looks import readable
 from banyan.web.words import LANGUAGES
 
@@ -113,7 +114,7 @@ def _finder(visit: Visit, found: ui.element, content: ui.element) -> Callable[[G
         names = await visit.known(shelf)
         if mine != turn[0]:
             return
-        visit.say(results(visit, query, len(shelf.offers)) if not shelf.failed else visit.words("away"))
+        visit.say(results(visit, query, shelf) if not shelf.failed else visit.words("away"))
         found.clear()
         with found:
             tag("h2", "", visit.words("search.title", query=query))
@@ -136,6 +137,20 @@ def failed(text: str) -> Callable[[], None]:
     return show
 
 
-def results(visit: Visit, query: str, count: int) -> str:
-    """How many items were found, as a sentence."""
-    return visit.words("search.count", count=count, query=query) if count else visit.words("search.none", query=query)
+HOW = {"any": "search.any", "synonyms": "search.synonyms", "vectors": "search.vectors"}  # a step that needs a word -> its sentence
+
+
+def results(visit: Visit, query: str, shelf: Shelf) -> str:
+    """How many items were found, and where that was not by the words as they were typed, how."""
+    told, step = shelf.searched, shelf.searched.step if shelf.searched is not None else ""
+    if not shelf.offers:
+        return visit.words("search.none", query=query)
+    if step == "popular":
+        return visit.words("search.popular", query=query)
+    answered = told.query if told is not None and told.query else query
+    said = [visit.words("search.count", count=f"{shelf.total:,}", query=answered)]
+    if told is not None and answered.casefold() != query.casefold():
+        said.append(visit.words("search.mended", query=answered, asked=query))
+    if step in HOW:
+        said.append(visit.words(HOW[step]))
+    return " ".join(said)

@@ -14,7 +14,7 @@ import msgspec
 
 from banyan.client import AsyncClient, ServiceError
 from banyan.errors import BanyanError
-from banyan.serving.messages import BrowseAnswer, EventIn, ItemsAnswer, Reason, StoreAnswer
+from banyan.serving.messages import BrowseAnswer, EventIn, ItemsAnswer, Reason, Searched, StoreAnswer
 from banyan.web.looks import Deeds, Feature, Looks
 from banyan.web.visitor import LETTERS
 
@@ -55,6 +55,7 @@ class Shelf:
     total: int = 0
     next: str = ""
     failed: bool = False
+    searched: Searched | None = None  # how a search came to it
 
     def without(self, item: str) -> "Shelf":
         """The other items, as they are: with no word about why."""
@@ -120,7 +121,8 @@ class Gateway:
             return Shelf(failed=True)
         known = await self.names([each.item for each in answer.items])
         offers = tuple(Offer(each.item, known[each.item], tuple(each.sources), tuple(each.why)) for each in answer.items)
-        return Shelf(offers, answer.facets, len(offers))
+        total = answer.searched.total if answer.searched is not None else len(offers)
+        return Shelf(offers, answer.facets, total, searched=answer.searched)
 
     async def page(self, where: Sequence[str] = (), cursor: str = "", count: int = 24) -> Shelf:
         """A page of items."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import parse_qs, quote, urlencode
 
 from fastapi import Request
@@ -37,7 +38,8 @@ def open_guide(gateway: Gateway, *, signing: bool = True) -> None:
 
     @ui.page("/search", response_timeout=PATIENCE)
     async def search(request: Request, q: str = "") -> None:
-        await _search(await arrive(gateway, request, signing=signing), q.strip()[:QUERY])
+        where = [each for each in request.query_params.getlist("where") if ":" in each][:CONDITIONS]
+        await _search(await arrive(gateway, request, signing=signing), q.strip()[:QUERY], where)
 
     @ui.page("/item", response_timeout=PATIENCE)
     async def item(request: Request, id: str = "") -> None:
@@ -176,14 +178,18 @@ def _equal(visit: Visit, where: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def _facets(visit: Visit, shelf: Shelf, where: Sequence[str]) -> None:
+def _searching(query: str) -> Callable[[Sequence[str]], str]:
+    return lambda where: f"/search?{urlencode([('q', query), *(('where', each) for each in where)])}"
+
+
+def _facets(visit: Visit, shelf: Shelf, where: Sequence[str], to: Callable[[Sequence[str]], str] = _browsing) -> None:
     with tag("aside", "facets", aria_label=visit.words("filters")):
         if where:
             with tag("div", "choices"):
                 for each in where:
                     value = readable(each.partition(":")[2])
-                    choice(value, _browsing([w for w in where if w != each]), chosen=True, label=visit.words("filter.off", name=value))
-                tag("a", "clear", visit.words("filters.clear"), href="/browse")
+                    choice(value, to([w for w in where if w != each]), chosen=True, label=visit.words("filter.off", name=value))
+                tag("a", "clear", visit.words("filters.clear"), href=to([]))
         first = visit.store.looks.category
         for name, counts in sorted(shelf.facets.items(), key=lambda each: each[0] != first):
             left = {value: count for value, count in counts.items() if f"{name}:{value}" not in where}
@@ -193,18 +199,27 @@ def _facets(visit: Visit, shelf: Shelf, where: Sequence[str]) -> None:
                 tag("summary", "", readable(name))
                 with tag("div", "choices"):
                     for value, count in list(left.items())[:CHOICES]:
-                        choice(readable(value), _browsing([*where, f"{name}:{value}"]), count=count)
+                        choice(readable(value), to([*where, f"{name}:{value}"]), count=count)
 
 
-async def _search(visit: Visit, query: str) -> None:
-    asked = visit.gateway.shelf(visit.gateway.client.search(query, **visit.ask, k=48, explain=True)) if query else None
+async def _search(visit: Visit, query: str, where: list[str]) -> None:
+    filters = {"equal": _equal(visit, where)}
+    asked = visit.gateway.shelf(visit.gateway.client.search(query, **visit.ask, k=48, explain=True, filters=filters)) if query else None
     shelf = await asked if asked else Shelf()
     names = await visit.known(shelf)
     with framed(visit, query or visit.words("search"), query):
         tag("h1", "", visit.words("search.title", query=query) if query else visit.words("search"))
         if query and not shelf.failed:
-            tag("p", "note", results(visit, query, len(shelf.offers)))
-        grid(visit, shelf, names, "page")
+            tag("p", "note", results(visit, query, shelf))
+        with tag("div", "two"):
+            _facets(visit, _filtering(visit, shelf), where, _searching(query))
+            with tag("div", "wide"):
+                grid(visit, shelf, names, "page")
+
+
+def _filtering(visit: Visit, shelf: Shelf) -> Shelf:
+    """The shelf with the facets that the pages filter by."""
+    return replace(shelf, facets={name: counts for name, counts in shelf.facets.items() if name in visit.store.looks.filtered})
 
 
 async def _item(visit: Visit, item: str) -> None:

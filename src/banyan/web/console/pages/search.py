@@ -53,6 +53,8 @@ def _form(desk: Desk, query: str, user: str, scenario: str) -> None:
 async def _found(desk: Desk, found: m.ItemsAnswer, user: str, scenario: str, query: str) -> None:
     words = desk.words
     names = await desk.names([each.item for each in found.items] + [why.item for each in found.items for why in each.why if why.item])
+    if found.searched is not None:
+        tag("p", "note", _told(desk, found.searched, query))
     with tag("p", "choices"):
         tag("span", "note", words("search.sources"))
         for source, count in found.sources.items():
@@ -61,3 +63,17 @@ async def _found(desk: Desk, found: m.ItemsAnswer, user: str, scenario: str, que
             badge(words("search.arm", arm=found.variant), "warn")
     explain = f"{address('users')}?{urlencode({'user': user, 'scenario': scenario, 'q': query})}&" if user else ""
     ranked(desk, found.items, names, words("search.found", query=query), explain=explain)
+
+
+def _told(desk: Desk, searched: m.Searched, query: str) -> str:
+    """How the search came to its answer."""
+    words = desk.words
+    step = words(f"step.{searched.step}") if words.known(f"step.{searched.step}") else searched.step
+    said = [words("search.step", step=step, total=number(searched.total))]
+    if searched.query.casefold() != query.casefold():
+        said.append(words("search.mended", query=searched.query))
+    if searched.alike:
+        said.append(words("search.alike", words=", ".join(searched.alike)))
+    if searched.weights:
+        said.append(words("search.parts", parts=" + ".join(f"{weight:.2g} {part}" for part, weight in searched.weights.items())))
+    return " ".join(said)
