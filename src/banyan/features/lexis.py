@@ -50,17 +50,25 @@ class Lexis:
 
 
 def fit(shop: Shop, layouts: Mapping[str, Layout]) -> Lexis | None:
-    """The words of a shop's items and queries, and what its judged or clicked pairs of them say; None where items have no text."""
-    titles = _texts(layouts.get(ITEM))
-    if not titles:
+    """The words of a shop's items and queries, and what its judged or clicked pairs of them say; None where items have neither texts nor categories."""
+    titles, names = _texts(layouts.get(ITEM)), _named(shop, layouts.get(ITEM))
+    if not titles and not names:
         return None
     frame = shop.entities[ITEM].frame
     bags = {key: _blanked(tokens.bag(frame[key])) for key in titles}
-    items = _counted([tokens.runs(frame[key][start : start + tokens.CHUNK]) for key in titles for start in range(0, frame.height, tokens.CHUNK)], OFTEN)
+    said = [tokens.runs(frame[key][start : start + tokens.CHUNK]) for key in titles for start in range(0, frame.height, tokens.CHUNK)]
+    items = _counted([*said, *(_repeated(each) for each in names)], OFTEN)
     asked = [_asked(shop, name, text) for name, text in queries(shop, layouts)]
     queried = _counted([_repeated(each) for each in asked], ASKED).filter(pl.col("items") >= ASKED).rename({"items": "queries"})
     both = items.join(queried, on="text", how="full", coalesce=True).fill_null(0)
     return Lexis(bags, *_kept(both), synonyms.fit(shop, queries(shop, layouts)))
+
+
+def _named(shop: Shop, layout: Layout | None) -> list[pl.DataFrame]:
+    """(text, count) of the values of each category of the items."""
+    keys = [key for key, feature in layout.features.items() if feature.kind == "category"] if layout is not None else []
+    columns = [shop.entities[ITEM].frame[key].cast(pl.String).drop_nulls().alias("text") for key in keys]
+    return [each.value_counts(name="count").with_columns(pl.col("count").cast(pl.Int64)) for each in columns]
 
 
 def queries(shop: Shop, layouts: Mapping[str, Layout]) -> list[tuple[str, str]]:
