@@ -1,9 +1,13 @@
 """The benchmark of modalities gives each arm what it says and nothing else, and its gains are those of a hand count."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+import torch
 
 from banyan.store.world import make
 from benchmarks import _modality_plot, modalities
@@ -29,6 +33,18 @@ def test_an_arm_has_what_it_says_and_all_have_the_same_beside_it(folder: Path, a
     assert store.training.seed == 4
 
 
+def test_the_share_behind_is_counted_within_an_item_s_own_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Items 1 to 3 are warm, 4 to 6 cold. The scores of two rows; the first viewed item 2, the second item 5."""
+    known = {"item": np.array([False, True, True, True, False, False, False])}
+    feeder: Any = SimpleNamespace(data=SimpleNamespace(known=known, tables={"next": None}))
+    monkeypatch.setattr(modalities, "targets", lambda *_: (np.array([0, 1, 2]), np.array([2, 5])))
+    scores = torch.tensor([[1.0, 2.0, 3.0, 0.0, 0.0, 9.0], [9.0, 9.0, 9.0, 1.0, 1.0, 0.0]])
+    monkeypatch.setattr(modalities, "scored", lambda *_: iter([(slice(0, 1), scores[:1]), (slice(1, 2), scores[1:])]))
+    question: Any = SimpleNamespace(task="next", table="next", rows=np.array([0, 1]))
+    found = modalities.behind(feeder, feeder, question)
+    assert found == {"warm item": 0.5, "cold item": 0.75}
+
+
 def figures(add: float) -> modalities.Figures:
     return {half: dict.fromkeys(KEYS, 0.5 + add * (half == "cold item")) for half in modalities.HALVES}
 
@@ -40,12 +56,12 @@ def found() -> dict[str, list[modalities.Figures]]:
 
 def test_gains_are_each_world_s_own_over_ids() -> None:
     shown = modalities.compared(found())
-    assert shown["ids"]["cold item"]["next ndcg@10"] == {"mean": 0.5}
-    cold = shown["text"]["cold item"]["next ndcg@10"]
+    assert shown["ids"]["cold item"]["next behind"] == {"mean": 0.5}
+    cold = shown["text"]["cold item"]["next behind"]
     assert cold["gain"] == pytest.approx(0.2)
     assert cold["high"] - cold["gain"] == pytest.approx(4.3027 * 0.1 / 3**0.5, abs=1e-4)
     assert shown["photo"]["warm item"]["bought auc/buy"]["gain"] == 0
-    aligned = shown["both, aligned"]["cold item"]["next ndcg@10"]
+    aligned = shown["both, aligned"]["cold item"]["next behind"]
     assert (aligned["gain"], aligned["over_both"]["gain"]) == (pytest.approx(0.5), pytest.approx(-0.1))
     table = modalities.table(shown)
     assert len(table) == 2 + 2 * 5 + 2

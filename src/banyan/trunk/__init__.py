@@ -168,8 +168,7 @@ class Trunk(nn.Module):
 
     def context(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B S D"]:
         """The context's tokens."""
-        source = self._source("context")
-        found: Tensor = source(batch.context, encoded.embedded, source.hides(batch.context))
+        found: Tensor = self._source("context")(batch.context, encoded.embedded)
         return found
 
     def latest(self, batch: Batch, encoded: Encoded) -> Float[Tensor, "B S D"]:

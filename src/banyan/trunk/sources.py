@@ -45,8 +45,9 @@ class Source(nn.Module):
         )
         self.absent = {key: feature.absent for key, feature in layout.features.items() if feature.absent}
 
-    def forward(self, block: Block, embedded: Mapping[int, Tensor], hidden: Mapping[str, Tensor]) -> Float[Tensor, "n S D"]:
-        """Tokens of n rows, from their columns and the embeddings of the step's ids; `hidden` as `hides` drew it."""
+    def forward(self, block: Block, embedded: Mapping[int, Tensor], hidden: Mapping[str, Tensor] | None = None) -> Float[Tensor, "n S D"]:
+        """Tokens of n rows, from their columns and the embeddings of the step's ids; `hidden` as `hides` drew it, which is asked unless given."""
+        hidden = self.hides(block) if hidden is None else hidden
         n, count, width = block.rows, len(self.layout.categories), self.width
         tokens: list[Tensor] = []
         if self.categories is not None:
