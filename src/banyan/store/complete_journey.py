@@ -22,6 +22,7 @@ RESPONSE = timedelta(days=56)  # how long a campaign's answer settles; all but 4
 TEST = 2 * SPAN  # two windows at the end of the year
 HELD_OUT = TEST + SPAN  # and one before them, to choose by
 VALID_CAMPAIGNS = datetime(2017, 8, 1)  # campaigns from here to the end of training choose, later ones judge
+_PARTED = "bought"  # has a trunk of its own: `reorder` pulls the other way, as the audit says
 SMALL: tuple[str, ...] = ()  # settings of the demo: those of the page
 FULL = ("training.steps=null", "training.epochs=20", "training.patience=3")  # and without a cap
 OTHER = "other"  # the scenario of all stores but the largest
@@ -201,13 +202,14 @@ def _description(baskets: int) -> dict[str, object]:
         "split": _SPLIT,
         "model": {
             "width": 16,
-            "sharing": {"part": "mmoe", "experts": 4, "dropout": 0.2},
+            "sharing": {"part": "mmoe", "experts": 4, "dropout": 0.1},
+            "groups": [[_PARTED], [name for name in _tasks() if name != _PARTED]],
             "balancing": "uncertainty",
             "history": "target",
             "length": 30,
             "pair_features": ["category", "type"],
         },
-        "training": {"epochs": 5, "steps": 60, "batch": 2048, "lr": 0.003, "patience": 5},
+        "training": {"epochs": 5, "steps": 60, "batch": 2048, "lr": 0.002, "patience": 5},
     }
 
 
@@ -268,7 +270,7 @@ def _samples(baskets: int) -> dict[str, object]:
 
 def _tasks() -> dict[str, object]:
     return {
-        "bought": {"kind": "binary", "samples": "bought28", "label": "bought", "weight": 5.0},
+        "bought": {"kind": "binary", "samples": "bought28", "label": "bought"},
         "next": {"kind": "ranking", "samples": "next", "blend": "after"},
         "reorder": {"kind": "binary", "samples": "reorder", "label": "again"},
         "spend": {"kind": "amount", "samples": "spend", "label": "spend"},
