@@ -28,7 +28,8 @@ import torch
 
 from banyan import inference, metrics
 from banyan.evaluation.evaluate import validator
-from banyan.features.build import Data, build, task_options
+from banyan.features.build import build, task_options
+from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.features.texts import Texts
 from banyan.model import Network
