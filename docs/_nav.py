@@ -12,7 +12,7 @@ SECTIONS = {
         "features", "encoders", "pictures", "signals", "history", "cross", "sharing", "tasks", "delayed", "scarcity",
         "transfer", "model", "balancing", "training",
     ],
-    "Judge": ["evaluation", "audit", "tune", "calibration", "bundle", "enrich", "cli", "python", "benchmarks"],
+    "Judge": ["evaluation", "audit", "tune", "calibration", "bundle", "enrich", "nearest", "cli", "python", "benchmarks"],
     "Serve": ["serving", "guide", "console", "engine", "search", "state", "value", "registry", "experiments", "freshness", "deploy"],
 }
 

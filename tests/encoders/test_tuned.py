@@ -76,6 +76,21 @@ def test_recomputing_layers_changes_no_gradient(language_model: Path) -> None:
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*found, strict=True))
 
 
+def test_texts_go_through_the_model_in_pieces_of_like_length_and_mean_the_same(language_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, values = encoder(language_model).eval(), column(language_model)
+    whole, shapes = made(values), []
+    monkeypatch.setattr("banyan.encoders.tuned.PIECE", 12)
+    read = made._of
+    monkeypatch.setattr(made, "_of", lambda ids, real: (shapes.append(tuple(ids.shape)), read(ids, real))[1])
+    assert torch.allclose(made(values), whole, atol=1e-6)
+    assert all(rows * length <= 12 or rows == 1 for rows, length in shapes)
+    assert len(shapes) > 2
+    assert [length for _, length in shapes] == sorted((length for _, length in shapes), reverse=True)
+    assert sum(rows for rows, _ in shapes) == len(TITLES)
+    behind = Column(numbers=values.numbers.flip(1))  # a tokenizer that fills up in front
+    assert made(behind).isfinite().all()
+
+
 def test_a_longer_text_than_the_model_reads_is_cut(language_model: Path) -> None:
     made = parts.build("encoders", {"part": "tuned", "model": str(language_model), "tokens": 40}, 8, 40).eval()
     assert made(Column(numbers=torch.full((2, 40), 7.0))).isfinite().all()  # it knows 24 positions

@@ -14,6 +14,8 @@ from banyan.errors import ConfigError, MissingExtraError
 from banyan.parts import Positive, Share, Size
 from banyan.types import Column
 
+PIECE = 8_192  # tokens that go through the model together
+
 
 class Tuned(Encoder):
     """The mean of the last layer over a text's tokens, and a trained projection of it (Reimers and Gurevych, EMNLP 2019, sec. 3).
@@ -58,7 +60,21 @@ class Tuned(Encoder):
         return tokens.index_put((held.nonzero().squeeze(1),), self.project(found).to(tokens.dtype))
 
     def _means(self, ids: Tensor, real: Tensor) -> Tensor:
-        """(m, hidden) the means of the last layer over what is a token."""
+        """(m, hidden) the means of the last layer over what is a token; texts of like length together, PIECE tokens at a time.
+
+        So little is padding, and what a layer holds does not grow with the number of texts.
+        """
+        ends = torch.where(real, torch.arange(1, real.shape[1] + 1, device=real.device), 1).amax(1)
+        lengths, order = ends.sort(descending=True, stable=True)
+        found, start = [], 0
+        while start < len(order):
+            longest = int(lengths[start])
+            rows = order[start : start + max(PIECE // longest, 1)]
+            found.append(self._of(ids[rows, :longest], real[rows, :longest]))
+            start += len(rows)
+        return torch.cat(found)[order.argsort()]
+
+    def _of(self, ids: Tensor, real: Tensor) -> Tensor:
         states: Tensor = self.body(input_ids=ids, attention_mask=real.long()).last_hidden_state
         weight = real.unsqueeze(2).to(states.dtype)
         return (states * weight).sum(1) / weight.sum(1).clamp(min=1)

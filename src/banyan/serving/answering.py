@@ -5,7 +5,6 @@ The row is made by the code that makes rows in training (`Feeder.step`); items' 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -16,7 +15,7 @@ from banyan import inference
 from banyan.about import Brought, Known
 from banyan.bundle.rows import Reader
 from banyan.features.build import situated, tabled
-from banyan.features.columns import ID, Values
+from banyan.features.columns import Values
 from banyan.features.data import Data, TableData
 from banyan.features.past_figures import paired
 from banyan.features.plan import SCENARIO
@@ -118,17 +117,6 @@ class Answering:
             return None
         new = inference.vectors(self.network, self.whole, first=self.last)[:1]
         return torch.cat([torch.zeros_like(new), torch.from_numpy(known).to(self.device), new])
-
-    @cached_property
-    def content(self) -> Array:
-        """(rows, F) what items are by their features alone: their tokens, each at length 1, without the id's; up to the first row that nobody knows."""
-        layout = self.plan.entities[ITEM]
-        if not layout.tokens:
-            return np.zeros((self.last + 1, 1), np.float32)
-        ready = self.ahead.ready or inference.tokens(self.network, self.whole, ITEM, np.arange(self.last + 1))
-        tokens = ready[0][0][:, len([key for key in layout.categories if key == ID]) :]
-        tokens = torch.nn.functional.normalize(tokens, dim=2)
-        return tokens.flatten(1).cpu().numpy()
 
     def _kin(self) -> dict[str, str]:
         """Table -> the first table whose rows the network reads in the same way: one question answers for both."""

@@ -20,11 +20,11 @@ from banyan.serving.company import Company, Lately, nothing_since
 from banyan.serving.diversity import spread
 from banyan.serving.finding import Finding, Listed
 from banyan.serving.kept import Kept
+from banyan.serving.likeness import Likeness
 from banyan.serving.pasts import Ground, Naming, Past, laid
 from banyan.serving.relevance import Relevance
 from banyan.serving.searching import POPULAR, WORDS, Result, Searching, stretched, weights, whole
 from banyan.serving.shelf import Shelf
-from banyan.serving.signalled import together
 from banyan.serving.texts import Texts
 from banyan.serving.visit import Basket, Visit
 from banyan.store.hints import hint
@@ -32,7 +32,6 @@ from banyan.types import Array
 
 Recent = Callable[[str], Sequence[Happened]]
 POOL = 5  # for each item of a spread list, how many of the best are looked at
-LIKE = ("taste", "together", "words", "content", "behaviour")  # ways of being similar
 
 
 def nobody(user: str) -> Sequence[Happened]:
@@ -62,7 +61,7 @@ class Engine:
         self.questions: Kept[Question] = Kept(self.options.questions)
         self.finding = Finding(self.answering, self.shelf, self.ranking, self.options)
         self.company = Company(self.ground, lately)
-        self._lengths: dict[str, Array] = {}  # of the vectors of each way of being similar
+        self.likeness = Likeness(self.answering, lambda row: self.company.near(row))
         self.searching = Searching(self.finding, Texts(self.ground, self.shelf, self.options.alike), self.options)
         self.relevance = Relevance(self.answering, self.options.relevant)
 
@@ -154,39 +153,21 @@ class Engine:
 
     def similar(self, item: str, k: int = 20, by: str = "taste") -> Ranked:
         """Items like one item, best first. `by`: "taste" (vectors that learned from behaviour), "together" (what goes with it by the bundle's signals,
-        else what is met with it in one visit, which may be fewer than k; as "taste" where nothing is), "words" or "content" (features alone).
+        else what is met with it in one visit, which may be fewer than k; as "taste" where nothing is), "text" or "photo" (what the network reads in the
+        features of that kind; nothing for an item without any), "words" (as "text", or "content" where items have no texts), "content" (all features).
 
-        Raises DataError for an item that the bundle does not know, ConfigError for another word.
+        Raises DataError for an item that the bundle does not know, ConfigError for another word, and for a kind of feature that the items do not have.
         """
         _positive(k)
         row = self.ground.items.row(item)
         if not row:
             raise DataError(f"The bundle has no item {item!r}; new items join with `Bundle.with_entities`.")
-        near = self._near(row, by)[: self.shelf.known + 1].copy()
+        near = self.likeness.near(row, by)[: self.shelf.known + 1].copy()
         near[~self.shelf.offered[: len(near)]] = -np.inf
         near[[row, int(self.ground.current_item[row])]] = -np.inf
         best = candidates.leading(near, k, -np.inf)
         ids = self.bundle.stock.ids[ITEM]
         return Ranked([Placed(str(ids[i - 1]), float(near[i]), sources=(by,)) for i in best.tolist()], {by: len(best)})
-
-    def _near(self, row: int, by: str) -> Array:
-        """(rows,) how near each item is to one."""
-        if by == "together":
-            found = together(self.ground.stock, row)
-            found = self.company.near(row) if found is None else found
-            if found is not None:
-                return np.where(found > 0, found, -np.inf)
-        vectors = self._vectors(by)
-        if by not in self._lengths:
-            self._lengths[by] = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)
-        return np.asarray(vectors @ vectors[row] / (self._lengths[by] * self._lengths[by][row]))
-
-    def _vectors(self, by: str) -> Array:
-        if by not in LIKE:
-            raise ConfigError(f"similar knows no {by!r}.{hint(by, LIKE)}")
-        if by not in ("content", "words") and self.answering.vectors is not None:
-            return self.answering.vectors.cpu().numpy()
-        return self.answering.content
 
     # --- questions about users, and rows of tables
 
@@ -291,7 +272,7 @@ class Engine:
         order = np.lexsort((listed.rows, -worth))
         pool = order[: POOL * ask.k]
         if ask.diversity and len(pool):
-            vectors = self._vectors("taste")
+            vectors = self.likeness.vectors("taste")
             pool = pool[spread(worth[pool], vectors[np.minimum(listed.rows[pool], len(vectors) - 1)], ask.k, ask.diversity)]
         listed = listed if listed.words is None or value is not None else replace(listed, parts=whole(listed.parts, worth, self.options.relevance))
         counts = {source: int(listed.brought[:, i].sum()) for i, source in enumerate(listed.sources)}
@@ -309,7 +290,7 @@ class Engine:
         if explain and len(rows):
             few = listed.take(chosen)
             moved = reasons.changes(visit, rows, lambda question: self._worth(visit, few, value, question)[0])
-            like = reasons.kindred(visit, rows, self._vectors("taste"))
+            like = reasons.kindred(visit, rows, self.likeness.vectors("taste"))
             why = [[*a, *b] for a, b in zip(moved, like, strict=True)]
         found = []
         for i, (place, row) in enumerate(zip(chosen.tolist(), rows.tolist(), strict=True)):

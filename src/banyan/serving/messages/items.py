@@ -54,7 +54,8 @@ class SimilarBody(Asked, kw_only=True):
 
     item: Id
     k: Count = 20
-    by: Literal["taste", "together", "words", "content"] = "taste"  # learned from behaviour; met in the same pasts; words in common; features alone
+    by: Literal["taste", "together", "words", "text", "photo", "content"] = "taste"  # taste: learned from behaviour; together: met in the same visits;
+    # text, photo: what is read in the features of that kind; words: as text, or as content where items have no texts; content: all features
 
 
 class Reason(msgspec.Struct, kw_only=True):
