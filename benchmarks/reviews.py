@@ -50,7 +50,7 @@ REACH = {
     "sentiment": {"auc": 0.978, "accuracy": 0.935},
     "category": {"accuracy": 0.892},
 }
-WORDS = {"kind": "text", "buckets": 400_000, "grams": 500}
+WORDS = {"kind": "text", "buckets": 1_000_000, "grams": 500}
 PAGE: dict[str, Any] = {
     "store": "reviews",
     "entities": {
@@ -72,13 +72,13 @@ PAGE: dict[str, Any] = {
     },
     "split": {"by": "given", "column": "part"},
     "model": {
-        "width": 64,
+        "width": 48,
         "sharing": {"part": "linear", "width": 64, "dropout": 0.1},
         "history": None,
         "wide": False,
-        "encoders": {"text": {"part": "text", "hidden": 64, "dropout": 0.5}, "vector": {"part": "vector", "dropout": 0.1}},
+        "encoders": {"text": {"part": "text", "hidden": 64, "dropout": 0.6}, "vector": {"part": "vector", "dropout": 0.1}},
     },
-    "training": {"epochs": 8, "batch": 256, "lr": 0.002, "patience": 2, "weight_decay": 0.01},
+    "training": {"epochs": 8, "batch": 256, "lr": 0.001, "patience": 3, "weight_decay": 0.01, "mix": "rows"},
 }
 
 Tell = Callable[[str], None]
