@@ -11,9 +11,13 @@ import polars as pl
 import pytest
 import torch
 import yaml
+from hypothesis import settings
 
 from banyan.store.open import open_store
 from banyan.store.shop import Shop
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes is no promise of the code's; time belongs in benchmarks
+settings.load_profile("untimed")
 
 USERS, ITEMS, EVENTS, SHOWN, JUDGED = 30, 20, 400, 150, 80
 BEGIN = 1_700_000_000

@@ -9,15 +9,17 @@ from typer.testing import CliRunner
 
 from banyan.bundle import Bundle
 from banyan.cli import app
+from banyan.cli.terminal import out
 
 
 @pytest.fixture
 def asked(live: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A function from arguments behind the bundle to (exit status, output)."""
     monkeypatch.setattr(Bundle, "load", lambda *told, **options: live.bundle)
+    monkeypatch.setattr(out, "width", 160)  # a narrower table breaks its headings
 
     def ask(*arguments: str) -> tuple[int, str]:
-        result = CliRunner().invoke(app, ["search", "bundle", *arguments], env={"COLUMNS": "160"})
+        result = CliRunner().invoke(app, ["search", "bundle", *arguments])
         return result.exit_code, result.output
 
     return ask
