@@ -10,7 +10,7 @@ SECTIONS = {
     "Describe": ["store", "samples", "check", "world", "datasets", "demo"],
     "Learn": [
         "features", "encoders", "pictures", "signals", "history", "cross", "sharing", "tasks", "delayed", "scarcity",
-        "transfer", "model", "balancing", "training",
+        "modalities", "transfer", "model", "balancing", "training",
     ],
     "Judge": ["evaluation", "audit", "tune", "calibration", "bundle", "enrich", "nearest", "cli", "python", "benchmarks"],
     "Serve": ["serving", "guide", "console", "engine", "search", "state", "value", "registry", "experiments", "freshness", "deploy"],

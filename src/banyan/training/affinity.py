@@ -46,7 +46,7 @@ class Affinities:
 
 
 class Affinity:
-    """A `Probe` that measures every `every` steps; while it has taken more than `most` of the run's time, it leaves measurements out.
+    """A `Probe` that measures every `every` steps; while it has taken more than `most` of the process' CPU time since the run began, it leaves measurements out.
 
     Cosine: of the two tasks' gradients on a step, over the numbers that both move. Lookahead, after Fifty et al. (NeurIPS 2021, eq. 1):
 
@@ -66,16 +66,16 @@ class Affinity:
 
     def look(self, fit: Fit, step: Step, number: int) -> None:
         """Measure, when it is time to."""
-        self.began = time.perf_counter() if self.began is None else self.began
+        self.began = time.process_time() if self.began is None else self.began
         if number == 0 or number % self.every:
             return
-        if self.seconds > self.most * (time.perf_counter() - self.began - self.seconds):
+        if self.seconds > self.most * (time.process_time() - self.began - self.seconds):
             self.skipped += 1
             return
-        began = time.perf_counter()
+        began = time.process_time()
         self.tasks = list(fit.tasks)
         self._measure(fit, step)
-        self.seconds += time.perf_counter() - began
+        self.seconds += time.process_time() - began
 
     def _measure(self, fit: Fit, step: Step) -> None:
         fit.network.eval()

@@ -173,7 +173,7 @@ def test_a_split_is_sticky_and_gives_the_share_that_was_asked_for(registry: Regi
 
     def versions() -> list[str]:
         found = []
-        for i in range(4000):
+        for i in range(12_000):  # the salt is drawn: of fewer users the share strays too far by chance now and then
             with live.serving(user=f"user {i}") as serving:
                 found.append(serving.version)
                 assert serving.arm == ("candidate" if serving.version == pair[1] else "control")
