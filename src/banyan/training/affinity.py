@@ -46,7 +46,7 @@ class Affinities:
 
 
 class Affinity:
-    """A `Probe` that measures every `every` steps; while it has taken more than `most` of the process' CPU time since the run began, it leaves measurements out.
+    """A `Probe` that measures every `every` steps; while it has taken more than `most` of the CPU time since the run began, it leaves measurements out.
 
     Cosine: of the two tasks' gradients on a step, over the numbers that both move. Lookahead, after Fifty et al. (NeurIPS 2021, eq. 1):
 
