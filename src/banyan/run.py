@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 
 from banyan.bundle import Bundle, save
+from banyan.claim import JOINT, claim
 from banyan.devices import device as named
 from banyan.disk import whole
 from banyan.errors import ConfigError
@@ -34,8 +35,7 @@ from banyan.model import Network
 from banyan.refit import planted, refit
 from banyan.store import doctor, fingerprint, several
 from banyan.store.finding import Finding
-from banyan.store.fingerprint import Prints
-from banyan.store.load import dump, load, spelled_out
+from banyan.store.load import load
 from banyan.store.open import open_store
 from banyan.store.schema import Store
 from banyan.store.shop import Shop
@@ -46,10 +46,8 @@ from banyan.training.record import Record
 from banyan.types import PARTS, TEST, TRAIN, VALID
 
 MOST, DRAWS = 20_000, 100  # rows a task is judged on, and draws of the bootstrap, unless said otherwise
-BUNDLE, REPORT, TABLE, PAGE, SOURCES, JOINT, REFIT = "bundle", "report.html", "table.json", "store.yaml", "sources.json", "joint", "refit"
+BUNDLE, REPORT, TABLE, REFIT = "bundle", "report.html", "table.json", "refit"
 JOINED = "joined"  # the tables of several stores as those of one
-START = "start.json"  # what a run that starts from a bundle started from
-FREE: Mapping[str, Any] = {"training": {"seconds", "clock", "threads"}, "tasks": {"__all__": {"calibration"}}}  # what may change when a run goes on
 
 
 @dataclass
@@ -132,7 +130,7 @@ def train(
         with fingerprint.noting() as queries:
             shop = open_store(store)
         store = shop.store
-        _claim(folder, store, fingerprint.of_files(store) | queries, origin)
+        claim(folder, store, fingerprint.of_files(store) | queries, origin)
         texts = Texts(folder / "texts.sqlite", _counted(line))
         data = build(shop, texts, origin)
     feeder, seed = feeder_of(data, store), store.training.seed
@@ -219,42 +217,6 @@ def _started(origin: Origin | None) -> list[str]:
     moves = origin.carried.moves
     moved, new = sum(m.moved for m in moves), sum(m.new for m in moves)
     return [f"The joint model started from a bundle of {origin.store.store!r}: {moved:,} entries moved, {new:,} are new. Tasks alone started from nothing."]
-
-
-def _claim(folder: Path, store: Store, data: Prints, origin: Origin | None = None) -> None:
-    """Write the description and what the tables held into the run's folder. Raises ConfigError where a run of others has begun there."""
-    page, sources, start = folder / PAGE, folder / SOURCES, folder / START
-    claim = {} if origin is None else json.loads(json.dumps(origin.claim))
-    if page.exists() and any((folder / JOINT).glob("*")):
-        was, now = (spelled_out(each, leave_out=FREE) for each in (load(page), store))
-        _refuse_others(folder, "of another description", _differences(was, now))
-        if sources.exists():
-            _refuse_others(folder, "on other data", fingerprint.differences(json.loads(sources.read_text(encoding="utf-8")), data))
-        held = json.loads(start.read_text(encoding="utf-8")) if start.exists() else {}
-        _refuse_others(folder, "with another start", _differences(held, claim))
-    folder.mkdir(parents=True, exist_ok=True)
-    if claim:
-        with whole(start) as aside:
-            aside.write_text(json.dumps(claim, indent=1), encoding="utf-8")
-    dump(store, page)
-    with whole(sources) as aside:
-        aside.write_text(json.dumps(data, indent=1), encoding="utf-8")
-
-
-def _refuse_others(folder: Path, what: str, differences: Iterable[str]) -> None:
-    if differing := list(differences):
-        more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
-        said = "; ".join(differing[:3]) + more
-        raise ConfigError(f"{folder} holds a run {what} ({said}). Give another folder, or delete this one to begin again.")
-
-
-def _differences(was: Any, now: Any, where: str = "") -> Iterator[str]:
-    """A phrase for each value that is not what it was."""
-    if isinstance(was, dict) and isinstance(now, dict):
-        for key in dict.fromkeys([*was, *now]):
-            yield from _differences(was.get(key), now.get(key), f"{where}.{key}" if where else key)
-    elif was != now:
-        yield f"{where} was {was!r} and is {now!r}"
 
 
 def _fewer(data: Data, questions: Mapping[str, Question]) -> list[str]:

@@ -74,10 +74,10 @@ def _tokens(found: pl.DataFrame) -> tuple[Array, Array]:
 
 def folded(column: pl.Expr) -> pl.Expr:
     """Words without an English plural ending; shorter than four letters, and with a digit, as they are."""
-    chain = pl.when((column.str.len_chars() < 4) | column.str.contains(r"\d")).then(column)
-    for pattern, instead in PLURALS:
-        chain = chain.when(column.str.contains(pattern)).then(column.str.replace(pattern, instead))  # type: ignore[assignment]
-    return chain.otherwise(column)
+    found = column
+    for pattern, instead in reversed(PLURALS):  # the first pattern that fits stands outermost
+        found = pl.when(column.str.contains(pattern)).then(column.str.replace(pattern, instead)).otherwise(found)
+    return pl.when((column.str.len_chars() < 4) | column.str.contains(r"\d")).then(column).otherwise(found)
 
 
 _PLURALS = tuple((re.compile(pattern), instead.replace("${1}", r"\1")) for pattern, instead in PLURALS)

@@ -63,7 +63,7 @@ class Kept:
         if found is None:
             return None
         tensors, facts = found
-        if differing := "; ".join(_differences(facts["options"], self.same)):
+        if differing := "; ".join(differences(facts["options"], self.same)):
             raise BanyanError(f"{self.folder}: holds a run with other options ({differing}); give another folder, or delete this one to begin again.")
         for name, (_, load) in self.moving.items():
             load(checkpoint.unpack(name, tensors))
@@ -95,10 +95,10 @@ def identity(
     return plain
 
 
-def _differences(was: Any, now: Any, where: str = "") -> Iterator[str]:
+def differences(was: Any, now: Any, where: str = "") -> Iterator[str]:
     """A phrase for each value that is not what it was."""
     if isinstance(was, dict) and isinstance(now, dict):
         for key in sorted({*was, *now}):
-            yield from _differences(was.get(key), now.get(key), f"{where}.{key}" if where else key)
+            yield from differences(was.get(key), now.get(key), f"{where}.{key}" if where else key)
     elif was != now:
         yield f"{where} is another one" if where == "network" else f"{where} was {was!r} and is {now!r}"
