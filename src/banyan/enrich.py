@@ -67,6 +67,7 @@ class _Column:
     id: str  # the id's column in rows of the table
     label: str
     values: tuple[str, ...]  # what may be suggested
+    tags: bool  # whether a thing may have several of them
     given: pl.DataFrame  # id, value (text, or a list for tags), part
 
 
@@ -92,7 +93,7 @@ def enrich(
     Columns: the id, task, column, present, suggested, confidence, next, next_confidence, why (`missing` or `doubtful`); the surest first within a task.
     Things that joined the store after training are asked about with the features they have now; known ones with those that training read.
 
-    `progress(done, of)` counts things, anew for each task.
+    `progress(done, of)` counts things, anew for each samples table.
 
     Raises ConfigError for an unknown task or part, a part that the bundle was fitted to, a precision outside (0, 1), an `out` that is one of the
     store's own tables.
@@ -112,10 +113,14 @@ def enrich(
     columns = list(_columns(kept, shop, tasks, found.left_out))
     grown = {entity: _with_new(kept, shop, entity) for entity in {column.entity for column in columns}}
     frames = []
-    for column in columns:
-        frame, filled = _filled(grown[column.entity], shop, column, precision, PARTS[part], doubts, progress)
-        frames.append(frame)
-        found.tasks.append(filled)
+    for table in dict.fromkeys(column.table for column in columns):
+        mine = [column for column in columns if column.table == table]
+        ids = pl.Series("id", shop.entities[mine[0].entity].ids, dtype=pl.String).unique(maintain_order=True)
+        asked = _asked(grown[mine[0].entity], mine, ids, progress)
+        for column in mine:
+            frame, filled = _filled(asked[column.task], column, len(ids), precision, PARTS[part], doubts)
+            frames.append(frame)
+            found.tasks.append(filled)
     files.write(pl.concat([pl.DataFrame(schema=SCHEMA), *frames]), out)
     return found
 
@@ -142,7 +147,8 @@ def _columns(kept: Bundle, shop: Shop, wanted: Sequence[str] | None, left_out: d
         labels = task_labels(task, kept.store.tasks[task], table)
         own = shop.store.samples[spec.samples].entities.get(entity, shop.store.entities[entity].id)
         values = ("0", "1") if spec.kind == "binary" else tuple(kept.network.task(task).target.classes)
-        yield _Column(task, spec.samples, entity, own, labels[0], values, _given(table, shop.entities[entity].ids, entity, labels[0], tags=spec.kind == "tags"))
+        tags = spec.kind == "tags"
+        yield _Column(task, spec.samples, entity, own, labels[0], values, tags, _given(table, shop.entities[entity].ids, entity, labels[0], tags=tags))
 
 
 def _unfit(kept: Bundle, task: str) -> str:
@@ -155,13 +161,9 @@ def _unfit(kept: Bundle, task: str) -> str:
         return f"its rows name {' and '.join(entities) or 'nothing'}, not one thing"
     if len(spec.labels or ()) > 1:
         return "its labels are several columns"
-    needed = [name for name in kept.expects(spec.samples) if name not in _free(kept, spec.samples)]
+    free = ("id of", "time", "scenario")  # the thing itself, and what a row may leave out
+    needed = [name for name, what in kept.expects(spec.samples).items() if not what.startswith(free)]
     return f"its rows also need {', '.join(needed)}" if needed else ""
-
-
-def _free(kept: Bundle, table: str) -> list[str]:
-    """Columns of a row that are the thing's id, or may be left out."""
-    return [name for name, what in kept.expects(table).items() if what.startswith(("id of", "time", "scenario"))]
 
 
 def _given(table: SampleTable, ids: Array, entity: str, label: str, *, tags: bool) -> pl.DataFrame:
@@ -184,24 +186,19 @@ def _with_new(kept: Bundle, shop: Shop, entity: str) -> Bundle:
     return kept.with_entities(entity, fresh.unique(spec.id, keep="last", maintain_order=True), str(spec.table.label)) if fresh.height else kept
 
 
-def _filled(
-    kept: Bundle, shop: Shop, column: _Column, precision: float, part: int, doubts: bool, told: Progress | None
-) -> tuple[pl.DataFrame, Filled]:  # fmt: skip
-    ids = pl.Series("id", shop.entities[column.entity].ids, dtype=pl.String).unique(maintain_order=True)
-    tags = kept.store.tasks[column.task].kind == "tags"
-    asked = [_answers(kept, column, ids.slice(start, BLOCK), tags) for start in _blocks(len(ids), told)]
-    rows = _judged(pl.concat(asked) if asked else _answers(kept, column, ids, tags), column.given, tags)
+def _filled(answers: pl.DataFrame, column: _Column, things: int, precision: float, part: int, doubts: bool) -> tuple[pl.DataFrame, Filled]:
+    rows = _judged(answers, column.given, column.tags)
     held = rows.filter(pl.col("part") == part)
     threshold, share, sure = surest(held["confidence"].to_numpy(), held["right"].to_numpy(), precision)
     why = pl.when(pl.col("value").is_null()).then(pl.lit(MISSING)).when(~pl.col("right")).then(pl.lit(DOUBTFUL))
     found = rows.filter(pl.col("confidence") >= (np.inf if threshold is None else threshold)).with_columns(why=why)
     found = found.filter(pl.col("why").is_in([MISSING, DOUBTFUL] if doubts else [MISSING])).sort("why", "confidence", descending=True, maintain_order=True)
-    present = pl.col("value").list.join("|") if tags else pl.col("value")
+    present = pl.col("value").list.join("|") if column.tags else pl.col("value")
     listed = found.select("id", task=pl.lit(column.task), column=pl.lit(column.label), present=present, **{name: pl.col(name) for name in COLUMNS[4:]})
     counts = dict(listed.group_by("why").len().iter_rows())
-    missing = len(ids) - column.given.height
+    missing = things - column.given.height
     return listed.select(COLUMNS), Filled(
-        column.task, len(ids), missing, held.height, threshold, share, sure, counts.get(MISSING, 0), counts.get(DOUBTFUL, 0)
+        column.task, things, missing, held.height, threshold, share, sure, counts.get(MISSING, 0), counts.get(DOUBTFUL, 0)
     )  # fmt: skip
 
 
@@ -212,23 +209,28 @@ def _judged(answers: pl.DataFrame, given: pl.DataFrame, tags: bool) -> pl.DataFr
     return rows.with_columns(right=agree.fill_null(value=False))
 
 
-def _blocks(count: int, told: Progress | None) -> Iterator[int]:
-    for start in range(0, count, BLOCK):
-        yield start
+def _asked(kept: Bundle, columns: Sequence[_Column], ids: pl.Series, told: Progress | None) -> dict[str, pl.DataFrame]:
+    """Task -> (id, suggested, confidence, next, next_confidence) of all things, which are read once for all tasks of a table."""
+    found: dict[str, list[pl.DataFrame]] = {column.task: [] for column in columns}
+    for start in range(0, max(len(ids), 1), BLOCK):
+        block = ids.slice(start, BLOCK)
+        answers = kept.predict(columns[0].table, pl.DataFrame({columns[0].id: block}), tasks=[column.task for column in columns])
+        for column in columns:
+            chances = answers.select(pl.col(f"{column.task}.{name}") for name in kept.network.task(column.task).columns())
+            found[column.task].append(_best(column, block, chances.to_numpy()))
         if told is not None:
-            told(min(start + BLOCK, count), count)
+            told(min(start + BLOCK, len(ids)), len(ids))
+    return {task: pl.concat(each) for task, each in found.items()}
 
 
-def _answers(kept: Bundle, column: _Column, ids: pl.Series, tags: bool) -> pl.DataFrame:
-    """(id, suggested, confidence, next, next_confidence) of things; of tags a row for each that is likelier than not."""
-    found = kept.predict(column.table, pl.DataFrame({column.id: ids}), tasks=[column.task])
-    chances = np.stack([found[name].to_numpy() for name in found.columns if name != column.id], 1)
-    if chances.shape[1] == 1 and not tags:  # yes or no
-        chances = np.concatenate([1 - chances, chances], 1)
+def _best(column: _Column, ids: pl.Series, chances: Array) -> pl.DataFrame:
+    """The two likeliest values of each thing; of tags a row for each that is likelier than not."""
     words = np.array(column.values, object)
-    if tags:
+    if column.tags:
         thing, value = np.nonzero(chances > 0.5)
-        return _suggested(ids.gather(thing), words[value], chances[thing, value], words[value][:0], chances[:0, 0])
+        return _suggested(ids.gather(thing), words[value], chances[thing, value], words[:0], chances[:0, 0])
+    if chances.shape[1] == 1:  # yes or no
+        chances = np.concatenate([1 - chances, chances], 1)
     order = np.argsort(-chances, axis=1, kind="stable")[:, :2]
     best = np.take_along_axis(chances, order, 1)
     return _suggested(ids, words[order[:, 0]], best[:, 0], words[order[:, -1]], best[:, -1])
