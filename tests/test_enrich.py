@@ -88,6 +88,33 @@ def test_things_that_joined_after_training_are_asked_about_too(shop: Path, tmp_p
     assert set(rows["suggested"]) == {"blue"}
 
 
+def test_tags_are_suggested_one_by_one(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    colour, thing = rng.choice(COLOURS, 300), rng.choice(THINGS, 300)
+    said = [None if i % 6 == 0 else f"{c}|{t}" for i, (c, t) in enumerate(zip(colour, thing, strict=True))]
+    pl.DataFrame({"item": range(300), "name": [f"{c} {t}" for c, t in zip(colour, thing, strict=True)], "styles": said}).write_csv(tmp_path / "items.csv")
+    (tmp_path / "store.yaml").write_text(
+        """
+store: tagged
+entities:
+  item: {table: items.csv, id: item, embed_id: false, features: {name: text, styles: tags}}
+samples:
+  looks: {recipe: attributes, of: item, labels: {styles: styles}, split: {by: random}}
+tasks:
+  styles: {kind: tags, samples: looks, label: styles}
+model: {width: 8, sharing: bottom, history: null}
+training: {epochs: 30, batch: 64, lr: 0.02}
+"""
+    )
+    train(tmp_path / "store.yaml", tmp_path / "run", alone=False, simple=False, draws=0)
+    found = enrich(tmp_path / "store.yaml", tmp_path / "run" / "bundle", tmp_path / "found.csv", precision=0.9)
+    rows = pl.read_csv(tmp_path / "found.csv").filter(pl.col("why") == "missing")
+    assert found.tasks[0].missing == 50
+    assert rows.height > 80  # two for most of the fifty
+    assert all(tag in (colour[item], thing[item]) for item, tag in rows.select("id", "suggested").iter_rows())
+    assert rows["next"].null_count() == rows.height
+
+
 def test_what_cannot_be_done_is_said(shop: Path) -> None:
     for options, rule in (
         ({"out": shop / "items.csv"}, "is a table of the store"),
