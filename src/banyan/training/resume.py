@@ -98,7 +98,7 @@ def identity(
 def differences(was: Any, now: Any, where: str = "") -> Iterator[str]:
     """A phrase for each value that is not what it was."""
     if isinstance(was, dict) and isinstance(now, dict):
-        for key in sorted({*was, *now}):
+        for key in dict.fromkeys([*was, *now]):
             yield from differences(was.get(key), now.get(key), f"{where}.{key}" if where else key)
     elif was != now:
         yield f"{where} is another one" if where == "network" else f"{where} was {was!r} and is {now!r}"
