@@ -96,6 +96,7 @@ def test_an_operator_changes_the_value_model_sees_the_preview_promotes_and_rolls
     assert box.input_value() == "task0.p + 2*task1.p"
     page.get_by_role("button", name="Preview").click()
     page.get_by_text("Items that stay").wait_for()
+    page.get_by_text("8 of 10 stay").nth(2).wait_for()  # names are fetched between the figures and the lists
     assert page.get_by_text("8 of 10 stay").count() == 3
     assert box.input_value() == "task0.p + 2*task1.p"  # what was typed stays
     page.get_by_role("button", name="Save").click()

@@ -275,8 +275,34 @@ def test_when_the_journal_is_away_answers_are_those_known_last(tmp_path: Path, m
         assert (len(known.events), known.stale) == (1, True)
         assert state.read("u-2").stale
         assert state.trouble() == "The database is away."
+    assert state.trouble() == "", "nobody has to ask about a user for it"
     assert not state.read("u-1").stale
-    assert state.trouble() == ""
+
+
+def test_a_journal_that_is_back_is_found_however_often_it_is_asked_about(tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("banyan.serving.state.users.time.monotonic", lambda: clock[0])
+    journal = journal_at(tmp_path)
+    state = LocalState(journal)
+    state.take([make(1)])
+    state.recent("u-1")
+    pulse, looks = journal.pulse, [0]
+
+    def away() -> None:
+        looks[0] += 1
+        raise StateError("The database is away.")
+
+    monkeypatch.setattr(journal, "pulse", away)
+    for _ in range(50):
+        clock[0] += 0.1  # more often than it is looked at
+        assert state.read("u-1").stale
+        assert state.trouble()
+    assert 2 < looks[0] < 10
+    monkeypatch.setattr(journal, "pulse", pulse)
+    for _ in range(20):
+        clock[0] += 0.1
+        state.read("u-1")
+    assert not state.read("u-1").stale
 
 
 @pytest.mark.slow

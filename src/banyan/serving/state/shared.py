@@ -97,6 +97,12 @@ class SharedState(UserState):
 
     @override
     def trouble(self) -> str:
+        if self._said and time.monotonic() - self._failed >= RETRY:
+            try:
+                self._client.ping()
+                self._tell(set())
+            except _BAD as error:
+                self._fail(error)
         return self._said or self._local.trouble()
 
     def _fetch(self, key: str) -> tuple[bytes, bytes, Entry | None, bool]:

@@ -100,7 +100,7 @@ class UserState(ABC):
 
     @abstractmethod
     def trouble(self) -> str:
-        """What is wrong now, as a sentence; empty where nothing is."""
+        """What is wrong, as a sentence; empty where nothing is. Where something was it is looked at again, whether or not anybody asks about users."""
 
     def loaded(self, user: str, session: str, entry: Entry | None, last: int) -> Entry:
         """The entry made whole up to `last`, from what the journal has beyond it. Raises StateError.
@@ -146,7 +146,7 @@ class LocalState(UserState):
             self._keep(key, entry, pulse.forgotten)
             return Known(entry.after(after))
         except StateError as error:
-            self._failed, self._said = time.monotonic(), str(error)
+            self._fail(error)
             with self._lock:
                 entry = self._entries.get(key)
             return Known(entry.after(after) if entry else (), stale=True)
@@ -162,7 +162,17 @@ class LocalState(UserState):
 
     @override
     def trouble(self) -> str:
+        if self._said:
+            try:
+                self._look()
+            except StateError as error:
+                self._fail(error)
         return self._said
+
+    def _fail(self, error: StateError) -> None:
+        """Remember what is wrong; one that was said only because it is too early to look again puts off nothing."""
+        if time.monotonic() - self._failed >= RETRY:
+            self._failed, self._said = time.monotonic(), str(error)
 
     def _look(self) -> Pulse:
         """How far the journal is. Tombstones that are new take effect first."""
