@@ -14,19 +14,20 @@ from banyan.bundle import save
 from banyan.features.build import build
 from banyan.model import Network
 from banyan.store.open import open_store
+from banyan.types import Array
 
-USERS, DAYS = 2_000, 60
-VIEWS, CARTS, PURCHASES = 60_000, 6_000, 3_000
+DAYS = 60
+VIEWS, CARTS, PURCHASES = 20, 2, 1  # of 23 events
 SHARING = {"part": "mmoe", "experts": 8, "layers": [256, 128]}
 
 
-def reference(folder: Path, items: int = 10_000) -> Path:
+def reference(folder: Path, items: int = 10_000, users: int = 2_000, events: int = 69_000) -> Path:
     """The bundle in a folder, made there unless it is there."""
     bundle = folder / "bundle"
     if bundle.exists():
         return bundle
     folder.mkdir(parents=True, exist_ok=True)
-    for name, frame in _tables(items).items():
+    for name, frame in _tables(items, users, events).items():
         frame.write_parquet(folder / f"{name}.parquet")
     (folder / "store.yaml").write_text(yaml.safe_dump(_page(), sort_keys=False))
     shop = open_store(folder / "store.yaml")
@@ -35,28 +36,34 @@ def reference(folder: Path, items: int = 10_000) -> Path:
     return save(bundle, Network(data.plan, shop.store.model, shop.store.tasks).eval(), data, shop.store)
 
 
-def _tables(items: int) -> dict[str, pl.DataFrame]:
+def _tables(items: int, users: int, events: int) -> dict[str, pl.DataFrame]:
     rng = np.random.default_rng(0)
 
-    def words(name: str, count: int, rows: int) -> list[str]:
-        return [f"{name}{each}" for each in rng.integers(count, size=rows)]
+    def words(name: str, count: int, rows: int) -> pl.Series:
+        return _words(name, rng.integers(count, size=rows, dtype=np.int32))
 
-    rows = VIEWS + CARTS + PURCHASES
+    each = VIEWS + CARTS + PURCHASES
+    kinds = pl.Series(["view", "cart", "purchase"]).gather(np.repeat([0, 1, 2], [events * VIEWS // each, events * CARTS // each, events * PURCHASES // each]))
+    rows = len(kinds)
     liked = np.minimum((rng.pareto(1.0, rows) * items / 50).astype(np.int64), items - 1)
     days = rng.random(rows) * DAYS
-    events = pl.DataFrame(
+    log = pl.DataFrame(
         {
-            "user_id": [f"u{each}" for each in rng.integers(USERS, size=rows)],
-            "item_id": [f"i{each}" for each in liked],
-            "event": ["view"] * VIEWS + ["cart"] * CARTS + ["purchase"] * PURCHASES,
+            "user_id": words("u", users, rows),
+            "item_id": _words("i", liked),
+            "event": kinds,
             "ts": pl.Series((1.7e15 + days * 86_400e6).astype(np.int64)).cast(pl.Datetime("us")),
             "page": words("page", 4, rows),
         }
     ).sort("ts")
-    known = {"item_id": [f"i{each}" for each in range(items)], "price": rng.lognormal(3, 1, items)}
-    kinds = {"category": 60, "brand": 300, "colour": 20, "season": 5}
-    people = {"user_id": [f"u{each}" for each in range(USERS)], "city": words("city", 50, USERS), "age": words("age", 7, USERS)}
-    return {"items": pl.DataFrame(known | {name: words(name, count, items) for name, count in kinds.items()}), "users": pl.DataFrame(people), "events": events}
+    known = {"item_id": _words("i", np.arange(items)), "price": rng.lognormal(3, 1, items)}
+    features = {"category": 60, "brand": 300, "colour": 20, "season": 5}
+    people = {"user_id": _words("u", np.arange(users)), "city": words("city", 50, users), "age": words("age", 7, users)}
+    return {"items": pl.DataFrame(known | {name: words(name, count, items) for name, count in features.items()}), "users": pl.DataFrame(people), "events": log}
+
+
+def _words(name: str, numbers: Array) -> pl.Series:
+    return pl.select(pl.lit(name) + pl.Series(numbers).cast(pl.String)).to_series()
 
 
 def _page() -> dict[str, object]:

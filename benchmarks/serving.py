@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     tell = _report.clock()
     if options.reference is not None:
         tell(f"the reference in {options.reference}")
-        options.bundle = reference(options.reference, options.items)
+        options.bundle = reference(options.reference, options.items, options.users, options.log)
     began = os.getloadavg()[0]
     result = asyncio.run(_run(options, tell)) | {"load_before": round(began, 2), "load_after": round(os.getloadavg()[0], 2)}
     _report.append(options.results, _entry(shlex.join(["python", "-m", "benchmarks.serving", *given]), result))
@@ -64,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("bundle", type=Path, nargs="?")
     parser.add_argument("--reference", type=Path, metavar="FOLDER", help="instead of a bundle: a fixed network over a drawn store, made in this folder once")
     parser.add_argument("--items", type=int, default=10_000, help="of the reference's store")
+    parser.add_argument("--users", type=int, default=2_000, help="of the reference's store")
+    parser.add_argument("--log", type=int, default=69_000, help="events of the reference's store")
     parser.add_argument("--rate", type=float, default=50, help="requests a second at which latencies are told")
     parser.add_argument("--seconds", type=float, default=20, help="at that rate, and at each rate that is tried for the largest")
     parser.add_argument("--most", type=float, default=1600, help="largest rate that is tried; 0 tries none")

@@ -1,15 +1,12 @@
-"""Nearest means the largest products, in order, for every index."""
-
-from pathlib import Path
+"""Nearest means the largest products, in order."""
 
 import numpy as np
 import pytest
 
-from banyan.errors import BundleError, DataError
+from banyan.errors import DataError
 from banyan.retrieval import index
-from banyan.retrieval.index import Exact, Graph
+from banyan.retrieval.index import Exact
 
-graph = pytest.mark.skipif(not index.available(), reason="needs the extra `index`")
 RNG = np.random.default_rng(3)
 ITEMS, ASKED = RNG.normal(size=(500, 16)).astype(np.float32), RNG.normal(size=(40, 16)).astype(np.float32)
 
@@ -62,24 +59,3 @@ def test_more_than_there_are_is_all_there_are() -> None:
 def test_vectors_that_are_not_finite_are_refused() -> None:
     with pytest.raises(DataError, match="finite"):
         Exact(np.full((2, 2), np.nan, np.float32))
-
-
-@graph
-def test_a_graph_finds_most_of_the_nearest_and_lasts(tmp_path: Path) -> None:
-    built = Graph.build(ITEMS, tmp_path / "items.usearch")
-    places, scores = built.nearest(ASKED, 10)
-    wanted, exact = Exact(ITEMS).nearest(ASKED, 10)
-    recall = np.mean([len(set(a) & set(b)) for a, b in zip(places.tolist(), wanted.tolist(), strict=True)]) / 10
-    assert recall > 0.95
-    assert np.allclose(scores[:, 0], exact[:, 0], rtol=5e-3, atol=2e-2)
-    assert (np.diff(scores, axis=1) <= 1e-6).all()
-    again = Graph(tmp_path / "items.usearch")
-    assert len(again) == 500
-    assert np.array_equal(again.nearest(ASKED[:1], 10)[0], built.nearest(ASKED[:1], 10)[0])
-
-
-@graph
-def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "items.usearch").write_bytes(b"not an index")
-    with pytest.raises(BundleError, match="no index"):
-        Graph(tmp_path / "items.usearch")

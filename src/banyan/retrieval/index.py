@@ -1,16 +1,11 @@
-"""Two indexes over item vectors: exact products in blocks, and an approximate graph on disk for catalogues of many millions."""
-
-import importlib.util
-from pathlib import Path
-from typing import Any
+"""An index over item vectors that misses nothing: exact products, of few items where a bound says that they are enough."""
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from banyan.disk import whole
-from banyan.errors import BundleError, DataError, MissingExtraError
+from banyan.errors import DataError
 from banyan.inference import leading
 from banyan.retrieval import Index
 from banyan.types import Array
@@ -22,7 +17,7 @@ GATHERED = 8  # one item in so many, and fewer, are gathered before their produc
 
 
 class Exact(Index):
-    """No answer is missed. Good up to some millions of items.
+    """No answer is missed. Good up to some hundred thousand items; `cells.Cells` is for more.
 
     A single question looks at few of them: with c the mean of all vectors x,  q x = q c + q (x - c) <= q c + |q| |x - c|  (Cauchy and Schwarz), so that
     of items in falling order of |x - c| none has to be looked at from where this bound lies below the k-th best found. Item vectors that
@@ -30,7 +25,7 @@ class Exact(Index):
     """
 
     def __init__(self, items: Float[Array, "K H"]) -> None:
-        rows = np.ascontiguousarray(_finite(items), np.float32)
+        rows = np.ascontiguousarray(finite(items), np.float32)
         self.middle = rows.mean(0, dtype=np.float64) if len(rows) else np.zeros(rows.shape[1])
         far = np.sqrt(np.square(rows - self.middle.astype(np.float32)).sum(1, dtype=np.float64))
         self.places = np.argsort(-far, kind="stable")  # of the items in the order in which they are looked at
@@ -42,7 +37,7 @@ class Exact(Index):
     def nearest(self, vectors: Float[Array, "B H"], k: int, among: Array | None = None) -> tuple[Array, Array]:
         """Equal products come in the order of the items' places. Few among many are gathered first: work grows with those."""
         kept = None if among is None or among.all() else np.flatnonzero(among)
-        asked = torch.from_numpy(np.ascontiguousarray(_finite(vectors), np.float32))
+        asked = torch.from_numpy(np.ascontiguousarray(finite(vectors), np.float32))
         few = kept is not None and len(kept) * GATHERED < len(self)
         if len(asked) == 1 and not few and 0 < 4 * k < len(self):
             return self._one(asked[0], k, None if kept is None else among)
@@ -87,73 +82,8 @@ class Exact(Index):
         return len(self.items)
 
 
-class Graph(Index):
-    """A navigable small-world graph (Malkov and Yashunin, 2018) over half-precision vectors, read from disk as it is asked.
-
-    Products are those of the vectors rounded to 16 bits; some of the true nearest may be missed.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Opens what `build` wrote, memory-mapped. Raises MissingExtraError without usearch, BundleError for a file that is none."""
-        try:
-            self.graph = _usearch().Index.restore(str(path), view=True)
-        except (RuntimeError, ValueError) as error:
-            raise BundleError(f"{path} is no index ({error}); build it anew.") from error
-        if self.graph is None:
-            raise BundleError(f"{path} is no index, or is not there; build it anew.")
-
-    @classmethod
-    def build(cls, items: Float[Array, "K H"], path: Path, *, links: int = 32, effort: int = 128) -> "Graph":
-        """Write the graph of the items' vectors to `path`, then open it. `links` a node and `effort` buy recall with room and time."""
-        graph = _usearch().Index(ndim=items.shape[1], metric="ip", dtype="f16", connectivity=links, expansion_add=effort, expansion_search=effort)
-        graph.add(np.arange(len(items)), np.ascontiguousarray(_finite(items), np.float32))
-        with whole(path) as aside:
-            graph.save(str(aside))
-        return cls(path)
-
-    def nearest(self, vectors: Float[Array, "B H"], k: int, among: Array | None = None) -> tuple[Array, Array]:
-        """As the contract says; a graph may find fewer than k, and then says place -1 and score -inf. With `among` it is asked for more, then for all."""
-        k = min(k, len(self) if among is None else int(among.sum()))
-        if not k or not len(vectors):
-            return np.zeros((len(vectors), k), np.int64), np.zeros((len(vectors), k), np.float32)
-        if among is None:
-            return self._nearest(vectors, k)
-        wide = k
-        while True:
-            wide = min(4 * wide, len(self))
-            places, scores = self._nearest(vectors, wide)
-            hit = (places >= 0) & among[places]
-            if wide == len(self) or (hit.sum(1) >= k).all():
-                break
-        order = np.argsort(~hit, axis=1, kind="stable")[:, :k]
-        there = np.take_along_axis(hit, order, 1)
-        return np.where(there, np.take_along_axis(places, order, 1), -1), np.where(there, np.take_along_axis(scores, order, 1), np.float32(-np.inf))
-
-    def _nearest(self, vectors: Array, k: int) -> tuple[Array, Array]:
-        hits = self.graph.search(np.ascontiguousarray(_finite(vectors), np.float32), k)
-        count = np.atleast_1d(getattr(hits, "counts", np.full(len(vectors), k)))
-        keys, far = np.reshape(hits.keys, (len(vectors), k)).astype(np.int64), np.reshape(hits.distances, (len(vectors), k))
-        there = np.arange(k) < count[:, None]
-        return np.where(there, keys, -1), np.where(there, 1 - far, -np.inf).astype(np.float32)
-
-    def __len__(self) -> int:
-        return len(self.graph)
-
-
-def available() -> bool:
-    """Whether the package behind `Graph` is installed."""
-    return importlib.util.find_spec("usearch") is not None
-
-
-def _usearch() -> Any:
-    if not available():
-        raise MissingExtraError("A graph index", "index")
-    import usearch.index
-
-    return usearch.index
-
-
-def _finite(vectors: Array) -> Array:
+def finite(vectors: Array) -> Array:
+    """The vectors. Raises DataError where they are no table of finite numbers."""
     if vectors.ndim != 2 or not np.isfinite(vectors).all():
         raise DataError(f"Vectors of an index are a table of finite numbers; found shape {vectors.shape} with {int((~np.isfinite(vectors)).sum())} others.")
     return vectors

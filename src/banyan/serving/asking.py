@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from banyan.types import Array
@@ -169,6 +170,8 @@ class Profile:
 class EngineOptions:
     """What an engine may spend, and how it reads what it is given."""
 
+    exact: int = 200_000  # items up to which every product is reckoned with; of more the nearest cells are looked at, which needs the extra `index`
+    indexes: Path | None = None  # folder in which such an index is kept, so that it is made once for a bundle
     candidates: int = 500  # most items that the tasks are asked about in one question
     users: int = 20_000  # users whose prepared pasts are kept
     questions: int = 1_000  # users of whom also what the network read is kept: those who ask again before anything happens

@@ -1,12 +1,13 @@
 """Which items may be answered, and which of them come up for a user: from vectors, the user's own past, what goes with it, and popularity."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from banyan.errors import ConfigError
-from banyan.retrieval import candidates
+from banyan.retrieval import Index, candidates, cells
 from banyan.retrieval.index import Exact
 from banyan.serving.answering import Answering
 from banyan.serving.asking import Ask, EngineOptions
@@ -16,6 +17,7 @@ from banyan.serving.visit import Visit
 from banyan.store.hints import hint
 from banyan.types import Array
 
+log = logging.getLogger(__name__)
 OWN = 200  # newest items of the user's own past that are candidates
 GOES = 200  # items that each signal brings
 
@@ -46,12 +48,18 @@ class Finding:
         self.index = self._index()
         self.popular = candidates.popular(self._asked_for())
 
-    def _index(self) -> Exact | None:
+    def _index(self) -> Index | None:
         """Over rows 1, 2, ... of the items that the bundle knows, as the ranking task compares them."""
         if not self.ranking or self.answering.vectors is None:
             return None
         part = self.answering.network.task(self.ranking)
-        return Exact(part.items(self.answering.vectors[1 : self.shelf.known + 1]).cpu().numpy())
+        vectors = part.items(self.answering.vectors[1 : self.shelf.known + 1]).cpu().numpy()
+        if len(vectors) <= self.options.exact:
+            return Exact(vectors)
+        if not cells.available():
+            log.warning("%s items are more than are compared one by one quickly (%s): install the extra `index`", len(vectors), self.options.exact)
+            return Exact(vectors)
+        return cells.Cells(vectors, self.options.indexes)
 
     def _asked_for(self) -> Array:
         """(rows,) how often each item was asked for lately, or ever: what those see of whom nothing is known."""

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ class House:
 
     def opening(self, users: UserState) -> "Opening":
         """How a bundle becomes an engine."""
-        return Opening(users, self.engine, self.device)
+        return Opening(users, replace(self.engine, indexes=self.engine.indexes or self.local / "indexes"), self.device)
 
     def registry(self, journal: Journal, users: UserState) -> Registry:
         """The versions, with the trial that each passes before it may answer."""

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from banyan.errors import ConfigError, DataError
+from banyan.retrieval import cells
+from banyan.retrieval.index import Exact
 from banyan.serving.asking import Ask, Filters
 
 ITEMS = [f"i{n}" for n in range(20)]
@@ -275,3 +277,18 @@ def test_what_was_read_of_a_user_is_read_again_when_something_happened(made) -> 
     for user in ("u4", "u5", "u6"):
         live.engine.recommend(Ask(user, k=1))
     assert len(live.engine.questions) == 2
+
+
+@pytest.mark.skipif(not cells.available(), reason="needs the extra `index`")
+def test_a_large_catalogue_is_asked_by_cells_and_answers_alike(made, live, tmp_path) -> None:
+    large = made(exact=10, indexes=tmp_path)
+    assert isinstance(large.engine.finding.index, cells.Cells)
+    assert len([*tmp_path.iterdir()]) == 1
+    for ask in (Ask("u1", k=20), Ask("somebody new", k=5), Ask("u2", k=20, filters=Filters(most={"price": 3.0}, leave_out=("buy",)))):
+        assert ids(large.engine.recommend(ask)) == ids(live.engine.recommend(ask))
+
+
+def test_a_large_catalogue_without_the_package_is_asked_exactly_and_that_is_said(made, caplog, monkeypatch) -> None:
+    monkeypatch.setattr(cells, "available", lambda: False)
+    assert isinstance(made(exact=10).engine.finding.index, Exact)
+    assert "install the extra `index`" in caplog.text
