@@ -4,7 +4,8 @@
 
 The file holds `search_term`, `product_title`, `relevance` (1 to 3) and, where it has one, `product_uid`, a catalogue number; `--test` names another
 file of the kind that judges. Without it the queries with int(md5(term), 16) % 5 == 1 are held out. Of the others every tenth chooses the epochs;
-then the model is fitted once more on all of them. Titles are a catalogue: nothing of a list but the query and the one title is read for an answer.
+then the model is fitted once more on all of them. Titles are a catalogue, and all of it is known: of a list nothing but the query and the one title is
+read for an answer, and not which titles were judged together.
 
 The last line printed is a JSON object: `rmse`, `spearman`, `ndcg@10` (gain relevance - 1, queries with at least 3 judgements), their `sd` over seeds,
 and the same of `bm25`, `trees` and `stacked`. An entry goes to RESULTS.md.
@@ -53,11 +54,12 @@ PAGE: dict[str, Any] = {
     "split": {"by": "given", "column": "part"},
     "model": {
         "width": 16,
-        "sharing": "bottom",
+        "sharing": {"part": "bottom", "dropout": 0.3},
+        "products": False,  # of words that a few queries hold little more than those queries is learned
         "pair_pieces": True,
-        "encoders": {"text": {"part": "text", "dropout": 0.3}, "vector": {"part": "vector", "dropout": 0.2}},
+        "encoders": {"text": {"part": "text", "dropout": 0.3}, "vector": {"part": "vector", "dropout": 0.5}},
     },
-    "training": {"epochs": 12, "batch": 512, "lr": 0.001, "patience": 2, "weight_decay": 0.01},
+    "training": {"epochs": 20, "batch": 512, "lr": 0.001, "embedding_lr": 0.00003, "patience": 2, "weight_decay": 0.1},
 }  # fmt: skip
 NUMBERED = {"number": {"kind": "number", "bins": 32}}
 

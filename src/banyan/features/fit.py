@@ -8,7 +8,7 @@ import polars as pl
 
 from banyan import parts
 from banyan.errors import ConfigError
-from banyan.features import anchors, columns, labels, lexicon, times, vocabulary, word_match, word_pairs, words
+from banyan.features import anchors, catalogue, columns, labels, lexicon, times, vocabulary, word_match, word_pairs, words
 from banyan.features.columns import ID
 from banyan.features.pairs import FIGURES
 from banyan.features.plan import BEHAVIOUR, NEAR, SCENARIO, SIGNAL, TIME, Plan, TablePlan, readers
@@ -132,13 +132,14 @@ def _name_words(plan: Plan, shop: Shop) -> None:
         plan.idf[title] = np.round(word_pairs.inverse_frequency((offsets, grams, 0), titles[title][1]), 4).tolist()
         letters = lexicon.letters(frame[title].filter(pl.Series(counts[1:] > 0)))
         plan.lexicons[title] = lexicon.plain(lexicon.lexicon(letters))
+        plan.catalogues[title] = frame.height
     for name, text, title in plan.words:
         for layout, key in ((plan.entities[name], text), (plan.entities[ITEM], title)):
             layout.letters = list(dict.fromkeys([*layout.letters, key]))
     plan.near = [
         (name, text, title) for name in named for text, of in _vectors(plan.entities[name]) for title, same in _vectors(plan.entities[ITEM]) if of == same
     ]
-    figures = (*word_pairs.FIGURES, *word_match.FIGURES)
+    figures = (*word_pairs.FIGURES, *word_match.FIGURES, *catalogue.FIGURES)
     plan.pair += [f"{name}.{text}:item.{title}:{figure}" for name, text, title in plan.words for figure in figures]
     plan.pair += [f"{name}.{text}:item.{title}:{NEAR}" for name, text, title in plan.near]
     for table in tables:

@@ -72,6 +72,7 @@ class Plan:
     words: list[tuple[str, str, str]] = field(default_factory=list)  # (entity, its text, the item's text) whose n-grams pairs compare
     idf: dict[str, list[float]] = field(default_factory=dict)  # text of the item -> inverse document frequency of each bucket
     lexicons: dict[str, dict[str, Any]] = field(default_factory=dict)  # text of the item -> what `lexicon` knows of its words
+    catalogues: dict[str, int] = field(default_factory=dict)  # text of the item -> how many items had one when the plan was fitted: the first rows
     near: list[tuple[str, str, str]] = field(default_factory=list)  # (entity, its text, the item's text) whose sentence vectors pairs compare
     models: dict[str, str] = field(default_factory=dict)  # language model that reads texts -> what tells its content
     rows: int = 0  # rows of the fused embedding table
@@ -103,6 +104,7 @@ class Plan:
             "tables": {key: asdict(t) for key, t in self.tables.items()},
             **{key: getattr(self, key) for key in _AS_THEY_ARE},
             "lexicons": self.lexicons,
+            "catalogues": self.catalogues,
             "near": self.near,
             "models": self.models,
         }
@@ -127,6 +129,7 @@ class Plan:
             [(entity, text, title) for entity, text, title in found["words"]],
             {key: list(each) for key, each in found["idf"].items()},
             dict(found.get("lexicons", {})),
+            {key: int(count) for key, count in found.get("catalogues", {}).items()},
             [(entity, text, title) for entity, text, title in found.get("near", [])],
             dict(found.get("models", {})),
             int(found["rows"]),

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import polars as pl
 
-from banyan.features import collaborative, pairs
-from banyan.features.columns import Values
-from banyan.features.lexicon import Lexicon, restored
+from banyan.features import catalogue, collaborative, pairs
+from banyan.features.catalogue import Catalogue
+from banyan.features.columns import Values, lettered
+from banyan.features.lexicon import Letters, Lexicon, restored
 from banyan.features.lexis import Lexis
 from banyan.features.pairs import Pasts
 from banyan.features.plan import Plan
@@ -62,6 +63,7 @@ class Stock:
     places: Array | None = None  # (events + 1,) int64: position in `log` -> position in `narrowed`
     lexis: Lexis | None = None  # the words of the items' texts, for searching
     since: dict[str, Array] = field(default_factory=dict)  # entity with several rows an id -> (rows,) int64 microseconds from which each row holds
+    catalogues: dict[str, Catalogue] = field(default_factory=dict, repr=False, compare=False)  # text of the items -> made when it is first asked for
     _codes: tuple[list[Array], list[int]] | None = field(default=None, init=False, repr=False, compare=False)
     _lexicons: dict[str, Lexicon] = field(default_factory=dict, init=False, repr=False, compare=False)
     _touched: tuple[tuple[int, ...], tuple[Pasts, list[pairs.Touched]]] | None = field(default=None, init=False, repr=False, compare=False)
@@ -131,6 +133,12 @@ class Stock:
         if title not in self._lexicons:
             self._lexicons[title] = restored(self.plan.lexicons[title])
         return self._lexicons[title]
+
+    def catalogue(self, title: str) -> Catalogue:
+        """The texts of the items that the plan was fitted with. Copies of this stock share it."""
+        if title not in self.catalogues:
+            self.catalogues[title] = catalogue.catalogue(Letters(*self.entities[ITEM].bags[lettered(title)]), catalogue.rows(self.plan.catalogues[title]))
+        return self.catalogues[title]
 
     def touches(self, moment: Moment) -> tuple[Pasts, list[pairs.Touched]]:
         """The pasts, and what they touched of each pair key. Of one past it is kept until another is asked about: a question reads it several times."""

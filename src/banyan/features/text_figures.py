@@ -1,10 +1,10 @@
-"""What the texts of a row's things say of its item: terms in common, words that match, the nearness of sentence vectors."""
+"""What the texts of a row's things say of its item: terms in common, words that match, where it stands in the catalogue, the nearness of sentence vectors."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from banyan.features import word_match, word_pairs
+from banyan.features import catalogue, word_match, word_pairs
 from banyan.features.columns import lettered
 from banyan.features.lexicon import Letters
 from banyan.features.stock import ITEM, Stock
@@ -21,6 +21,8 @@ def words(stock: Stock, entities: Mapping[str, Array], rows: int) -> Array:
         found.append(_shared(stock, entity, text, title, entities) if there else np.zeros((rows, len(word_pairs.FIGURES)), np.float32))
         if title in plan.lexicons:
             found.append(_matched(stock, entity, text, title, entities) if there else np.zeros((rows, len(word_match.FIGURES)), np.float32))
+        if title in plan.catalogues:
+            found.append(_standing(stock, entity, text, title, entities) if there else np.zeros((rows, len(catalogue.FIGURES)), np.float32))
     for entity, text, title in plan.near:
         there = entity in entities and ITEM in entities
         found.append(_nearness(stock, entity, text, title, entities) if there else np.zeros((rows, 1), np.float32))
@@ -33,9 +35,18 @@ def _shared(stock: Stock, entity: str, text: str, title: str, entities: Mapping[
 
 
 def _matched(stock: Stock, entity: str, text: str, title: str, entities: Mapping[str, Array]) -> Array:
+    return word_match.match(*_lettered(stock, entity, text, title, entities), stock.lexicon(title))
+
+
+def _standing(stock: Stock, entity: str, text: str, title: str, entities: Mapping[str, Array]) -> Array:
+    return catalogue.stands(*_lettered(stock, entity, text, title, entities), stock.catalogue(title))
+
+
+def _lettered(stock: Stock, entity: str, text: str, title: str, entities: Mapping[str, Array]) -> tuple[Letters, Array, Letters, Array]:
+    """The letters of both sides, and the rows of each."""
     left, right = (Letters(*stock.entities[name].bags[lettered(key)]) for name, key in ((entity, text), (ITEM, title)))
     rows = np.broadcast_arrays(entities[entity], entities[ITEM])
-    return word_match.match(left, rows[0].astype(np.int64), right, rows[1].astype(np.int64), stock.lexicon(title))
+    return left, rows[0].astype(np.int64), right, rows[1].astype(np.int64)
 
 
 def _nearness(stock: Stock, entity: str, text: str, title: str, entities: Mapping[str, Array]) -> Array:

@@ -35,6 +35,9 @@ class Relevance:
         self.entity = self.of.get(self.task, "")
         known = self.bundle.stock.ids.get(self.entity)
         self.ids = Ids(known, self.bundle.stock.since.get(self.entity)) if known is not None else None
+        for entity, _, title in self.bundle.plan.words:
+            if entity == self.entity and title in self.bundle.plan.catalogues:
+                self.bundle.stock.catalogue(title)  # made once, before anybody waits for it
 
     def _tasks(self) -> dict[str, str]:
         """Task -> the entity that is the query in its rows: neither user nor item, with a text."""
