@@ -81,6 +81,29 @@ async def post(port: int, path: str, body: bytes, headers: dict[str, str], metho
         line.close()
 
 
+async def drained(port: int, shots: Iterator[Shot], lines: int) -> Found:
+    """Send every shot as soon as one of so many connections is free; when it is due does not count."""
+    found = Found()
+
+    async def one() -> None:
+        line = Line(port)
+        for shot in shots:
+            began = time.perf_counter()
+            try:
+                status, _ = await asyncio.wait_for(line.ask("POST", shot.path, shot.body, shot.headers), WAIT)
+            except (OSError, EOFError, ValueError, TimeoutError, asyncio.IncompleteReadError) as error:
+                found.failures[type(error).__name__] += 1
+                continue
+            if status == 200:
+                found.seconds.append(time.perf_counter() - began)
+            else:
+                found.failures[str(status)] += 1
+        line.close()
+
+    await asyncio.gather(*(one() for _ in range(lines)))
+    return found
+
+
 async def load(port: int, shots: Iterator[Shot]) -> Found:
     """Send every shot when it is due, on a free connection or a new one."""
     free: list[Line] = []

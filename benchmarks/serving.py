@@ -26,13 +26,15 @@ from banyan import parts
 from banyan.bundle import Bundle
 from banyan.serving.keys import Keys
 from benchmarks import _report
-from benchmarks._load import Found, Shot, load, post
+from benchmarks._load import Found, Shot, drained, load, post
 from benchmarks._reference import reference
 from benchmarks._service import cpu, first, rss, service, serving
 
 LATE = 0.050  # seconds that 99 of 100 answers must keep to
 LATE_EVENTS = 1.0  # and 99 of 100 batches of events
 BATCH = 100  # events together
+LINES = 3  # connections that ask as fast as they are answered, while memory is watched
+PART = 5_000  # requests between two looks at it
 PAUSE = 1.0  # seconds between two rates
 IDLE = 3.0  # seconds in which nothing is asked
 SHORT = {"seconds": 5.0, "most": 200.0, "requests": 500, "events": 3.0}
@@ -133,6 +135,24 @@ class Load:
         self.failed += found.failed
         return found
 
+    async def mix(self, known: tuple[Sequence[str], str], count: int) -> None:
+        """Questions as fast as they are answered: of known users, each fifth of somebody new, and each fiftieth an event instead."""
+        items, behaviour = known
+
+        def shots() -> Iterator[Shot]:
+            for n in range(self.asked, self.asked + count):
+                if n % 50 == 49:
+                    user = self.users[n * 104_729 % len(self.users)]
+                    event = {"id": f"mix-{n}", "user": user, "item": items[n * 7919 % len(items)], "behaviour": behaviour}
+                    yield Shot(0.0, "/v1/events", json.dumps({"events": [event]}).encode(), self.head)
+                else:
+                    body = json.dumps({"user": f"new-{n}", "k": self.options.k}).encode() if n % 5 == 0 else self.body(n)
+                    yield Shot(0.0, "/v1/recommend", body, self.head)
+
+        found = await drained(self.port, shots(), LINES)
+        self.asked += count
+        self.failed += found.failed
+
     async def tell_events(self, items: Sequence[str], behaviour: str, rate: float, seconds: float) -> Found:
         """Batches of events at a rate."""
         rng = np.random.default_rng(self.asked)
@@ -168,7 +188,7 @@ async def _measured(one: Load, known: tuple[list[str], str]) -> dict[str, Any]:
         return await one.tell_events(*known, rate, options.events)
 
     largest = await _largest(asked, options.rate / 4, options.most, LATE, "requests", tell) if options.most else None
-    growth = await _growth(one, max((largest or 0) * 0.6, min(options.rate, 10)))
+    growth = await _growth(one, known)
     if options.events and options.most:
         tell(f"warming up: {await one.tell_events(*known, 2, 3)}")
     batches = await _largest(told, 10, options.most, LATE_EVENTS, "batches of events", tell) if options.events and options.most else None
@@ -193,13 +213,15 @@ async def _largest(asked: Callable[[float], Any], rate: float, most: float, late
     return round(good, 1)
 
 
-async def _growth(one: Load, rate: float) -> float:
+async def _growth(one: Load, known: tuple[Sequence[str], str]) -> float:
     """Share by which the service's memory grew from a tenth of the requests to the end; those before count."""
     requests = one.options.requests
-    await one.ask(rate, max(requests / 10 - one.asked, rate) / rate)
+    await one.mix(known, max(requests // 10 - one.asked, LINES))
     began, early = one.asked, rss(one.pid)
     one.failed = 0
-    await one.ask(rate, max(requests - one.asked, rate) / rate)
+    while one.asked < requests:
+        await one.mix(known, min(PART, requests - one.asked))
+        one.tell(f"{one.asked:,} requests: {rss(one.pid) / 1e6:.0f} MB")
     late = rss(one.pid)
     one.tell(f"memory: {early / 1e6:.0f} MB after {began:,} requests, {late / 1e6:.0f} MB after {one.asked:,}; {one.failed} failed between")
     return round(late / early - 1, 4)

@@ -18,6 +18,7 @@ class Pool:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._name, self._most, self._seconds = name, threads + waiting, seconds
         self._held = 0
+        self.taken = 0  # since the start
         self._lock = threading.Lock()
 
     async def run(self, work: Callable[[], T]) -> T:
@@ -26,6 +27,7 @@ class Pool:
             if self._held >= self._most:
                 raise Refusal(503, "The service is busy; try again in a moment.", details={"reason": "busy"}, headers={"Retry-After": "1"})
             self._held += 1
+            self.taken += 1
         future = self._threads.submit(work)
         future.add_done_callback(lambda _: self._done())
         try:

@@ -24,6 +24,7 @@ from banyan.serving.keys import Keys
 from banyan.serving.limits import DEFAULT, Meter
 from banyan.serving.live import Live
 from banyan.serving.logs import LOGGER
+from banyan.serving.memory import give_back
 from banyan.serving.messages import LimitBody
 from banyan.serving.metrics import Metrics
 from banyan.serving.moving import Moving
@@ -98,6 +99,7 @@ class Service:
         self._asked: deque[Asked] = deque(maxlen=WAITING)
         self.draws, self.exposures = Gathering(self.journal, "draws"), Exposures(self.journal)
         self._flushed, self._counted = 0.0, time.monotonic()
+        self._tidied = 0  # questions that were taken when memory was last given back
         self.moving = Moving(self.folder / "run" / "drift.json", self.journal)
         self._looks = dict.fromkeys(self.users.looks.counts(), 0)
         self._stop = threading.Event()
@@ -235,9 +237,16 @@ class Service:
             if time.monotonic() - self._flushed > 1:
                 self._flushed = time.monotonic()
                 self._flush()
+                self._tidy()
             if time.monotonic() - self._counted > COUNT:
                 self._counted = time.monotonic()
                 self._count()
+
+    def _tidy(self) -> None:
+        """Give back the memory of the questions since the last time."""
+        if self.answering.taken != self._tidied:
+            self._tidied = self.answering.taken
+            give_back()
 
     def _count(self) -> None:
         """Count outcomes of the running experiment; whichever worker comes first does it."""
