@@ -110,7 +110,7 @@ def train(
 ) -> Run:
     """Fit the joint model on the store's training part, judge it on the test part, write bundle and report into `folder`.
 
-    `alone`: also train each task by itself under the same budget. `simple`: also fit the simple baselines, for at most `seconds_simple`.
+    `alone`: also train each task by itself under the same budget. `simple`: also fit the simple baselines, for at most `seconds_simple` of CPU time.
     `most`: test rows that a task is judged on, drawn by the seed (None: all; a ranking takes at most 2,000 unless None). `draws`: of the
     bootstrap. A run that was stopped, or is over, goes on where its last checkpoint stands when the same call is made again; another
     description, or other data, are refused. `console` shows progress; None is quiet. `device` is the first GPU where there is one, else the CPU.

@@ -149,6 +149,8 @@ def _tell(run: Any) -> None:
         say(f"Tasks alone: {sum(a.cpu_seconds for each in run.alone.values() for a in each):.0f} CPU s.")
     if run.baselines.cpu_seconds:
         say("Baselines: " + ", ".join(f"{name} {seconds:.0f} CPU s" for name, seconds in run.baselines.cpu_seconds.items()) + ".")
+        for note in run.baselines.notes:
+            say(f"- {note}")
     say(f"Bundle: {run.folder / 'bundle'}\nReport: {run.report.resolve()}")
 
 
@@ -329,7 +331,7 @@ def demo(
     if not (serve and (to / "run" / "bundle").is_dir()):
         page = complete_journey.write(to / "store", None if full else households)
         settings = complete_journey.FULL if full else complete_journey.SMALL
-        _tell(fit(load(page, settings), to / "run", seconds_simple=None if full else 60.0, console=err))
+        _tell(fit(load(page, settings), to / "run", seconds_simple=None if full else 120.0, console=err))
     if serve:
         table = to / "store" / "items.parquet"
         service.start(

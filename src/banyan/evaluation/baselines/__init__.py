@@ -41,11 +41,12 @@ def run(
 ) -> Baselines:
     """Answer each of `questions` (of `ask`, or of an Evaluation) with every baseline that applies.
 
-    `seconds` bounds the wall time: a baseline is not begun past it, and trees stop growing. `most` caps the rows that trees learn from.
+    `seconds` bounds the CPU time, which other work on the machine does not change: a baseline is not begun past it, and trees stop growing.
+    `most` caps the rows that trees learn from.
     """
     tasks = {name: store.tasks[name] for name in questions}
     valid = ask(data, tasks, VALID, most=20_000, most_ranked=500, seed=seed)
-    deadline = time.monotonic() + seconds if seconds is not None else float("inf")
+    deadline = time.process_time() + seconds if seconds is not None else float("inf")
     makers: dict[str, Callable[[str], Answered]] = {
         "popularity": lambda task: _simple(store, data, ranking.popularity, rates.popularity, questions[task], valid[task]),
         "own history": lambda task: _simple(store, data, ranking.own_history, rates.own_history, questions[task], valid[task]),
@@ -66,7 +67,7 @@ def _answers(name: str, make: Callable[[str], Answered], questions: Mapping[str,
     for task, question in questions.items():
         if not len(question):
             continue
-        if time.monotonic() > deadline:
+        if time.process_time() > deadline:
             notes.append(f"{name} of {task}: left out, the time for baselines was over.")
             continue
         answered = make(task)

@@ -25,7 +25,7 @@ Grow = Callable[..., Callable[[Array], Array]]
 def answer(store: Store, data: Data, question: Question, valid: Question, most: int, deadline: float, threads: int, seed: int) -> Array | str:
     """(n, columns) answers of trees grown on at most `most` training rows, stopped early on validation rows; or why there are none.
 
-    `deadline` is a `time.monotonic()` past which no further tree is grown.
+    `deadline` is a `time.process_time()` past which no further tree is grown.
     """
     grow = _grower()
     if grow is None:
@@ -44,7 +44,7 @@ def answer(store: Store, data: Data, question: Question, valid: Question, most: 
     found = []
     for column in range(columns):
         fitted = _column(inputs, labels.value[train], labels.settled[train], table.weight[train], valid, column)
-        left = (deadline - time.monotonic()) / (columns - column) if np.isfinite(deadline) else None
+        left = (deadline - time.process_time()) / (columns - column) if np.isfinite(deadline) else None
         found.append(grow(*fitted, aim(type(task)), classes, left, threads, seed)(inputs[2].values))
     return found[0] if classes else task.consistent(np.stack(found, 1))
 
@@ -79,10 +79,10 @@ def _lightgbm(
 ) -> Callable[[Array], Array]:
     import lightgbm as lgb
 
-    began = time.monotonic()
+    began = time.process_time()
 
     def in_time(env: Any) -> None:
-        if seconds is not None and time.monotonic() - began > seconds:
+        if seconds is not None and time.process_time() - began > seconds:
             raise lgb.callback.EarlyStopException(env.iteration, env.evaluation_result_list or [])
 
     options = {
