@@ -9,11 +9,12 @@ import polars as pl
 import pytest
 
 from banyan.bundle import forget
+from banyan.errors import DataError
 from banyan.serving.asking import EngineOptions
-from banyan.serving.house import House, settle
+from banyan.serving.house import HOUSE, House, settle
 from banyan.serving.registry import Registry
 from banyan.serving.service import Options
-from banyan.serving.state import journal_at
+from banyan.serving.state import journal_at, user_state_at
 from banyan.serving.state.erase import Tombstones
 
 
@@ -225,3 +226,16 @@ def test_several_items_are_asked_for_at_once(visit: Any) -> None:
     assert [(each["item"], each["features"]["name"]) for each in found["items"]] == [("i3", "Thing 3"), ("i1", "Thing 1")]
     assert found["unknown"] == ["nothing"]
     assert visit("POST", "/v1/items", {"items": ["i1"] * 1001}).status_code == 422
+
+
+def test_the_shops_own_synonyms_reach_every_worker_and_a_bad_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("sofa, couch\n")
+    monkeypatch.setenv(HOUSE, "")
+    House(tmp_path / "state", synonyms=words).to_environment()
+    house = House.of_environment()
+    users = user_state_at(house.journal())
+    assert house.opening(users).options.alike == (("sofa", "couch"),)
+    words.write_text("sofa, couch\nlamp\n")
+    with pytest.raises(DataError, match=r"words.txt, line 2 has 1 words"):
+        house.opening(users)

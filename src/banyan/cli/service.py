@@ -32,11 +32,12 @@ def serve(
     items: Annotated[Path | None, typer.Option(help="A table of the items with titles and pictures, shown as it is.", show_default=False)] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder of training runs that /v1/training tells of.", show_default=False)] = None,
     reads: Reads = None,
+    synonyms: Annotated[Path | None, typer.Option(help="A file of words that mean the same, such as `sofa, couch`, a line each.", show_default=False)] = None,
     pages: Annotated[bool, typer.Option(help="Also the pages for people, where the extra `web` is installed.")] = True,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1.")] = "cpu",
 ) -> None:
     """Answer over HTTP: recommend, search, predict, with live events. A bundle that the state does not know is tried and promoted."""
-    start(bundle, host, port, workers, state, threads=threads, items=items, runs=runs, reads=reads, pages=pages, device=device)
+    start(bundle, host, port, workers, state, threads=threads, items=items, runs=runs, reads=reads, synonyms=synonyms, pages=pages, device=device)
 
 
 def start(
@@ -50,6 +51,7 @@ def start(
     items: Path | None = None,
     runs: Path | None = None,
     reads: list[str] | None = None,
+    synonyms: Path | None = None,
     pages: bool = True,
     device: str = "cpu",
     demo: bool = False,
@@ -76,7 +78,7 @@ def start(
             secret = secret or settle_key(state, "pages", ("events", "answers"))
             beside = stack.enter_context(Beside(f"http://127.0.0.1:{port}", secret, local=host in LOCAL))
         options = Options(threads=threads, pages=beside.url if beside else "", runs=runs.resolve() if runs else None, items=items.resolve() if items else None)
-        house = House(state.resolve(), options, EngineOptions(reads=dict(_pair(each) for each in reads or ())), device)
+        house = House(state.resolve(), options, EngineOptions(reads=dict(_pair(each) for each in reads or ())), device, synonyms.resolve() if synonyms else None)
         settle(house, bundle, lambda line: say(line, err))
         shown = settle_key(state, "demo", ("events", "answers", "admin")) if demo else ""
         answer(house, host, port, workers, told=lambda url: _tell(url, house.keys().all() != [], shown, beside is not None))

@@ -30,6 +30,7 @@ from banyan.serving.state import Event, Journal, Note, UserState, journal_at, us
 from banyan.serving.state.erase import Tombstones
 from banyan.serving.state.journal import URL as DATABASE
 from banyan.serving.state.users import URL as STATE
+from banyan.serving.synonyms import groups
 from banyan.serving.trial import Replay
 
 TRIED = 100  # recorded requests on which a version is tried
@@ -45,6 +46,7 @@ class House:
     options: Options = field(default_factory=Options)
     engine: EngineOptions = field(default_factory=EngineOptions)
     device: str = "cpu"
+    synonyms: Path | None = None  # the shop's own file of words that mean the same
 
     def to_environment(self) -> None:
         """Leave it for the workers."""
@@ -65,7 +67,8 @@ class House:
 
     def opening(self, users: UserState) -> "Opening":
         """How a bundle becomes an engine."""
-        return Opening(users, replace(self.engine, indexes=self.engine.indexes or self.local / "indexes"), self.device)
+        alike = self.engine.alike if self.synonyms is None else groups(self.synonyms)
+        return Opening(users, replace(self.engine, alike=alike, indexes=self.engine.indexes or self.local / "indexes"), self.device)
 
     def registry(self, journal: Journal, users: UserState) -> Registry:
         """The versions, with the trial that each passes before it may answer."""
