@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from banyan.features import tokens
-from banyan.retrieval.terms import Terms
+from banyan.retrieval.terms import Terms, spread
 
 TITLES = ["", "red cotton dress", "blue dress dress", "hammer", "红色连衣裙"]
 
@@ -48,3 +48,13 @@ def test_an_empty_catalogue_is_no_error() -> None:
     empty = Terms([(*tokens.bag(pl.Series([], dtype=pl.String)), 1.0)], 3)
     assert empty.scores([(5, 1.0)]).tolist() == [0, 0, 0]
     assert len(empty.held([5])) == 0
+
+
+def test_names_are_spread_to_the_items_that_have_them() -> None:
+    shoes, red = (tokens.bag(pl.Series([name]))[1] for name in ("shoes", "red"))
+    bag = tokens.bag(pl.Series(["shoes", "red"]))
+    offsets, found = spread(*bag, [np.array([0, -1, 0, -1]), np.array([1, 1, -1, -1])])
+    assert np.diff(offsets).tolist() == [len(shoes) + len(red), len(red), len(shoes), 0]
+    index = Terms([(offsets, found, 1.0)], 4)
+    assert (index.scores([(int(red[0]), 1.0)]) > 0).tolist() == [True, True, False, False]
+    assert (index.scores([(int(shoes[0]), 1.0)]) > 0).tolist() == [True, False, True, False]

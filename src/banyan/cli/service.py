@@ -78,7 +78,8 @@ def start(
             secret = secret or settle_key(state, "pages", ("events", "answers"))
             beside = stack.enter_context(Beside(f"http://127.0.0.1:{port}", secret, local=host in LOCAL))
         options = Options(threads=threads, pages=beside.url if beside else "", runs=runs.resolve() if runs else None, items=items.resolve() if items else None)
-        house = House(state.resolve(), options, EngineOptions(reads=dict(_pair(each) for each in reads or ())), device, synonyms.resolve() if synonyms else None)
+        engine = EngineOptions(reads=dict(_pair(each) for each in reads or ()))
+        house = House(state.resolve(), options, engine, device, synonyms.resolve() if synonyms else None)
         settle(house, bundle, lambda line: say(line, err))
         shown = settle_key(state, "demo", ("events", "answers", "admin")) if demo else ""
         answer(house, host, port, workers, told=lambda url: _tell(url, house.keys().all() != [], shown, beside is not None))

@@ -89,3 +89,19 @@ def _summed(fields: Sequence[Field], rows: int) -> tuple[Array, Array]:
         counts.append(boost * often / norm[key % max(rows, 1)])
     key, back = np.unique(np.concatenate(keys), return_inverse=True)
     return key, np.bincount(back.reshape(-1), np.concatenate(counts), len(key))
+
+
+def spread(offsets: Array, bag: Array, codes: Sequence[Array]) -> tuple[Array, Array]:
+    """(offsets, tokens) of items of which each has one text of each list of `codes` (items,), -1 for none."""
+    items = len(codes[0])
+    owner, found = [], []
+    for code in codes:
+        there = np.flatnonzero(code >= 0)
+        count = offsets[code[there] + 1] - offsets[code[there]]
+        first = np.repeat(offsets[code[there]] - (np.cumsum(count) - count), count)
+        owner.append(np.repeat(there, count))
+        found.append(bag[first + np.arange(int(count.sum()))])
+    whole, of = np.concatenate(found), np.concatenate(owner)
+    start = np.zeros(items + 1, np.int64)
+    np.cumsum(np.bincount(of, minlength=items), out=start[1:])
+    return start, whole[np.argsort(of, kind="stable")]

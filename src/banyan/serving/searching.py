@@ -71,10 +71,6 @@ class Searching:
     def _worded(self, query: str, allowed: Array) -> Worded:
         """The first step of those by words that finds anything."""
         terms = self.texts.terms
-        if terms is None:
-            scores = np.where(allowed, self.texts.scores(query), np.float32(0))
-            found = np.flatnonzero(scores > 0)
-            return Worded(query, WORDS if len(found) else "", scores, found)
         read = wording.read(query, self.texts)
         step, matched = WORDS, self._all(read, allowed)
         if not len(matched) and (mended := wording.mended(read, self.texts)):
@@ -87,7 +83,6 @@ class Searching:
         return Worded(read.text or query, step if len(matched) else "", scores, matched, tuple(read.alike))
 
     def _all(self, read: Wording, allowed: Array) -> Array:
-        assert self.texts.terms is not None
         found = wording.holding_all(read, self.texts.terms)
         return np.asarray(found[allowed[found]])
 

@@ -50,7 +50,6 @@ class Wording:
 
 def read(query: str, texts: Texts) -> Wording:
     """The words of a query, each as the catalogue knows it."""
-    assert texts.terms is not None
     assert texts.speller is not None
     pieces = tokens.pieces(query)[:WORDS]
     parts = [_part(piece, texts.terms, texts.speller) for piece in pieces]
@@ -91,7 +90,7 @@ def _wider(pieces: Sequence[Piece], texts: Texts) -> tuple[list[tuple[int, float
 
 def mended(wording: Wording, texts: Texts) -> str:
     """The query with its unknown words as they were meant; "" where none of them can be mended. What an item holds is never touched."""
-    if texts.speller is None or texts.terms is None or all(part.known for part in wording.parts):
+    if all(part.known for part in wording.parts):
         return ""
     meant = ["" if part.known else _meant(part, texts.speller, texts.terms) for part in wording.parts]
     return " ".join(new or part.text for new, part in zip(meant, wording.parts, strict=True)) if any(meant) else ""

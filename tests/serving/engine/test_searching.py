@@ -1,5 +1,7 @@
 """A search in stated steps: what was found, by which step, how the score is made, and that filters, unknown words and new items are treated as told."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -8,6 +10,7 @@ from banyan.errors import ConfigError, DataError
 from banyan.serving.asking import Ask, EngineOptions, Filters
 from banyan.serving.engine import Engine
 from banyan.serving.searching import weights
+from banyan.serving.texts import Texts
 
 
 def titles(tables) -> dict[str, str]:
@@ -108,3 +111,13 @@ def test_the_weights_are_one_in_all_whatever_was_found() -> None:
     for parts in (["words"], ["vectors"], [], ["words", "vectors", "picture", "relevance"], ["relevance"]):
         for share in (None, 0.0, 0.5, 1.0):
             assert sum(weights(parts, share).values()) == pytest.approx(1, abs=1e-5), (parts, share)
+
+
+def test_items_without_any_words_are_found_by_no_query_and_answered_as_popular(made, monkeypatch) -> None:
+    engine = made().engine
+    monkeypatch.setattr(engine.shelf, "categories", {})
+    bare = replace(engine.ground, stock=replace(engine.ground.stock, lexis=None))
+    monkeypatch.setattr(engine.searching, "texts", Texts(bare, engine.shelf))
+    assert engine.search(Ask("u1", query="hammer", k=3)).items == []
+    found = engine.search(Ask("u1", query="hammer", k=3, popular=True))
+    assert (found.searched.step, len(found.items)) == ("popular", 3)
