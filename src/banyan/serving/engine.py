@@ -208,6 +208,7 @@ class Engine:
         """Whose past is asked about, laid over the bundle's log, and when."""
         user = ask.user or ask.session
         events = tuple(self.recent(user)) if user else ()
+        user = user if events or self.ground.users.rows(user) else ""  # all of whom nothing is known are one, who is read and kept once
         if ask.basket:
             past, naming, now = self._with_basket(user, events, ask)
         else:

@@ -45,6 +45,16 @@ def test_a_cold_user_is_answered_at_once_and_the_first_event_moves_the_answer(li
     assert [each.score for each in third.items] != [each.score for each in after.items]
 
 
+def test_all_of_whom_nothing_is_known_are_read_once_until_something_is(live) -> None:
+    first, other = (live.engine.recommend(Ask(user, k=20)) for user in ("nobody knows me", "nor me"))
+    assert [(each.item, each.score, each.answers) for each in first.items] == [(each.item, each.score, each.answers) for each in other.items]
+    assert (len(live.engine.users), len(live.engine.questions)) == (1, 1)
+    live.happens("nor me", ("i3", "buy", 1))
+    assert live.engine.recommend(Ask("nor me", k=20)).items != first.items
+    assert live.engine.recommend(Ask(session="nobody knows me", k=20)).items == first.items
+    assert (len(live.engine.users), len(live.engine.questions)) == (2, 2)
+
+
 def test_a_cold_item_is_answered_from_the_first_event(live) -> None:
     before = live.engine.rank(Ask("u3", items=("brand new", "i1"), k=5))
     finite(before)
