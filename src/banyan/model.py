@@ -23,6 +23,7 @@ from banyan.features.stretches import Drawer
 from banyan.features.things import Chooser
 from banyan.store.schema import AuxiliarySpec, ModelSpec, TaskSpec
 from banyan.trunk import Encoded, Trunk, copies_of
+from banyan.trunk.gathered import gathered
 from banyan.trunk.names import safe
 from banyan.types import Array, Batch, Candidates, Label, Sizes, Step
 
@@ -199,7 +200,7 @@ class Network(nn.Module):
         if name not in batch.choices:
             return None
         choice = batch.choices[name]
-        return Candidates(self.vectors(encoded, stop=name in self.stopped)[choice.items], choice.log_q, choice.side)
+        return Candidates(gathered(self.vectors(encoded, stop=name in self.stopped), choice.items), choice.log_q, choice.side)
 
     def vectors(self, encoded: Encodings, *, stop: bool = False) -> Float[Tensor, "n H"]:
         """Item vectors that ranking tasks compare with their views, and that the index holds. With `stop`, of a task that moves only what it owns."""

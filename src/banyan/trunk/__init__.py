@@ -21,6 +21,7 @@ from banyan.features.plan import Plan, readers
 from banyan.features.stock import ITEM
 from banyan.store.schema import ModelSpec
 from banyan.trunk import newest, products
+from banyan.trunk.gathered import gathered
 from banyan.trunk.names import safe
 from banyan.trunk.newest import Newest
 from banyan.trunk.products import Products
@@ -158,7 +159,7 @@ class Trunk(nn.Module):
         if name in self.reads.get(batch.table, ()) and ID in self.plan.entities[name].categories:
             ids = torch.zeros_like(each[:, :1]) if self.nameless(name, batch.table) else each[:, :1].detach()
             each = torch.cat([ids, each[:, 1:]], 1)
-        return each[batch.entities[name]]
+        return gathered(each, batch.entities[name])
 
     def nameless(self, name: str, table: str) -> bool:
         """Whether a table's rows read zeros as an entity's id: where no table of this network moves ids, random numbers tell rows apart."""
@@ -203,7 +204,7 @@ class Trunk(nn.Module):
             return self._positions(past, encoded)
         (tokens, gaps, mask), target = self.events(past, encoded), None
         if self.history.aimed and ITEM in batch.entities:
-            target, n = summary[batch.entities[ITEM]].expand(batch.rows, -1), batch.rows
+            target, n = gathered(summary, batch.entities[ITEM]).expand(batch.rows, -1), batch.rows
             tokens, gaps, mask = tokens.expand(n, -1, -1), gaps.expand(n, -1), mask.expand(n, -1)
         seen: Tensor = self.history(tokens, gaps, mask, target)
         return seen
@@ -212,7 +213,7 @@ class Trunk(nn.Module):
         """(Tokens, gaps, mask) of the events of pasts."""
         assert encoded.summary is not None
         behaviours = encoded.embedded[past.behaviours].view(*past.items.shape, self.width)
-        return encoded.summary[past.items] + behaviours, past.gaps, past.mask
+        return gathered(encoded.summary, past.items) + behaviours, past.gaps, past.mask
 
     def _positions(self, windows: Windows, encoded: Encoded) -> Float[Tensor, "B D"]:
         """The history token of rows that share windows: what is known after each one's newest event."""
@@ -220,8 +221,8 @@ class Trunk(nn.Module):
         states = []
         for past in windows.parts:
             behaviours = encoded.embedded[past.behaviours].view(*past.items.shape, self.width)
-            states.append(self.history.positions(encoded.summary[past.items] + behaviours, past.gaps, past.mask).flatten(0, 1))
-        return torch.where(windows.at[:, None] >= 0, torch.cat(states)[windows.at.clamp(min=0)], self.history.empty)
+            states.append(self.history.positions(gathered(encoded.summary, past.items) + behaviours, past.gaps, past.mask).flatten(0, 1))
+        return torch.where(windows.at[:, None] >= 0, gathered(torch.cat(states), windows.at.clamp(min=0)), self.history.empty)
 
     def asked(self, part: OfEvents, stretch: Stretch, encoded: Encoded) -> Float[Tensor, ""]:
         """The loss of an auxiliary task on its stretches, read by this trunk's items and history."""
@@ -229,8 +230,8 @@ class Trunk(nn.Module):
         views = []
         for past, hidden in zip(stretch.pasts, stretch.hidden, strict=True):
             behaviours = encoded.embedded[past.behaviours].view(*past.items.shape, self.width)
-            views.append(Seen(encoded.summary[past.items], behaviours, past.gaps, past.mask, hidden))
-        candidates = None if stretch.choice is None else encoded.tokens[ITEM].flatten(1)[stretch.choice.items]
+            views.append(Seen(gathered(encoded.summary, past.items), behaviours, past.gaps, past.mask, hidden))
+        candidates = None if stretch.choice is None else gathered(encoded.tokens[ITEM].flatten(1), stretch.choice.items)
         loss: Tensor = part(views, lambda tokens, seen: self.history(tokens, seen.gaps, seen.mask, None), stretch, candidates)
         return loss
 

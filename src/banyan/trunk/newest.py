@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from banyan.trunk.gathered import gathered
 from banyan.types import Past, Windows
 
 TOKENS = 2
@@ -26,5 +27,5 @@ class Newest(nn.Module):
             newest, gap, known = past.items, past.gaps[:, None], past.at >= 0
         else:
             newest, gap, known = past.items[:, -1], past.gaps[:, -1:], past.mask[:, -1]
-        found = self.item(items.flatten(1))[newest] + self.gap(torch.cat([gap, (-8 * gap).exp()], 1))  # days and hours are told apart
+        found = gathered(self.item(items.flatten(1)), newest) + self.gap(torch.cat([gap, (-8 * gap).exp()], 1))  # days and hours are told apart
         return torch.where(known[:, None, None], found.view(rows, TOKENS, self.width), self.none)
