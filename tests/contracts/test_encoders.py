@@ -185,6 +185,16 @@ def test_options_change_the_token(name: str, option: str, value: float) -> None:
     assert not torch.allclose(made(name, **{option: value}).train()(values), made(name).train()(values))
 
 
+def test_a_sum_over_the_root_hears_one_ngram_among_many() -> None:
+    embedded, mask = torch.ones(2, 4, WIDTH), torch.tensor([[True] * 4, [True, False, False, False]])
+    text = made("text", hidden=0, pool="root")
+    assert torch.allclose(text(Column(embedded=embedded, mask=mask))[:, 0], torch.tensor([2.0, 1.0]))
+    assert torch.allclose(text(Column(embedded=embedded))[:, 0], torch.tensor([2.0, 2.0]))
+    assert torch.allclose(made("text", hidden=0)(Column(embedded=embedded, mask=mask)), torch.ones(2, WIDTH))
+    with pytest.raises(ConfigError, match="pool"):
+        made("text", pool="max")
+
+
 @pytest.mark.parametrize("name", ["categorical", "tags", "text", "vector"])
 def test_dropout_is_for_training_only(name: str) -> None:
     encoder, values = made(name, dropout=0.5), column(name)

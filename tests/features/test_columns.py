@@ -1,5 +1,7 @@
 """Promises of the columns: fitted on some rows, applied to any."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -162,6 +164,18 @@ def test_a_text_keeps_as_many_grams_as_its_feature_says_words_first() -> None:
 def test_only_hashed_texts_have_grams(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="grams says how many n-grams of a text are kept"):
         Feature(**wrong, grams=100)
+
+
+def test_a_text_is_read_by_runs_of_letters_where_its_feature_says_so() -> None:
+    layout, books = fitted("text", ["tee"], letters=[2, 3])
+    assert len(applied(layout, books, "text", ["tee"]).bags["x"][1]) == 1 + 4 + 3
+    assert columns.restored(json.loads(json.dumps(columns.plain(layout)))).features["x"].letters == (2, 3)
+
+
+@pytest.mark.parametrize(("wrong", "said"), [({"kind": "number"}, "no text"), ({"kind": "text", "encoder": "frozen"}, "no text"), ({"kind": "text"}, "2 to 8")])
+def test_runs_of_letters_are_of_hashed_texts_and_short(wrong: dict[str, str], said: str) -> None:
+    with pytest.raises(ValueError, match=f"letters .*{said}"):
+        Feature(**wrong, letters=(1, 3))
 
 
 def test_times_may_be_missing_everywhere() -> None:

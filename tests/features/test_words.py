@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -126,3 +127,29 @@ def test_impossible_sizes_are_refused() -> None:
         grams(["a"], 0)
     with pytest.raises(ConfigError, match="most=0"):
         grams(["a"], 10, 0)
+
+
+def runs(text: str, low: int, high: int) -> list[int]:
+    return grams([text], 2**31 - 1, 4096, (low, high))[1].tolist()
+
+
+def test_runs_of_letters_know_where_a_word_begins_and_ends() -> None:
+    assert len(runs("tee", 2, 5)) == 1 + 4 + 3 + 2  # the word; _t te ee e_; _te tee ee_; _tee tee_
+    assert len(set(runs("tee", 2, 2))) == 5
+    assert len(set(runs("ten net", 2, 2)) & set(runs("ten", 2, 2))) == 5
+    assert len(set(runs("shoes", 3, 3)) & set(runs("heels", 3, 3))) == 0
+    assert len(set(runs("shoes", 2, 3)) & set(runs("tees", 2, 3))) == 3  # s_, es, es_
+
+
+def test_runs_of_letters_stand_behind_words_the_shorter_first() -> None:
+    assert runs("red dress", 3, 4)[:3] == grams(["red dress"], 2**31 - 1)[1].tolist()[:3]
+    assert runs("red dress", 3, 4)[: 3 + 3 + 5] == runs("red dress", 3, 3)
+    assert runs("红色", 2, 5) == grams(["红色"], 2**31 - 1)[1].tolist(), "a character by itself has no letters"
+
+
+def test_runs_of_letters_of_a_column_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["red dress", "", None, "x", "红 shoes", "red dress"]
+    offsets, values = grams(texts, 1000, 256, (2, 4))
+    assert [values[a:b].tolist() for a, b in pairwise(offsets)] == [grams([t], 1000, 256, (2, 4))[1].tolist() for t in texts]
+    monkeypatch.setattr(words, "CHUNK", 6)
+    assert np.array_equal(grams(texts, 1000, 256, (2, 4))[1], values)

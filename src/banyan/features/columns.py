@@ -175,7 +175,7 @@ def _tags(layout: Layout, frame: pl.DataFrame, books: Mapping[str, Vocabulary], 
 def _texts(layout: Layout, frame: pl.DataFrame, blank: bool) -> dict[str, tuple[Array, Array]]:
     found = {}
     for key, (offset, buckets) in layout.texts.items():
-        offsets, values = words.grams(frame[key], buckets, layout.features[key].grams)
+        offsets, values = words.grams(frame[key], buckets, layout.features[key].grams, layout.features[key].letters)
         found[key] = (_offsets(np.diff(offsets), blank), (values + offset).astype(np.int32))
     return found
 

@@ -128,7 +128,8 @@ def _name_words(plan: Plan, shop: Shop) -> None:
     ]
     for title in dict.fromkeys(title for _, _, title in plan.words):
         frame, counts = shop.entities[ITEM].frame, training_counts(ITEM, len(shop.entities[ITEM]), shop)
-        offsets, grams = words.grams(frame[title].filter(pl.Series(counts[1:] > 0)), titles[title][1], plan.entities[ITEM].features[title].grams)
+        feature = plan.entities[ITEM].features[title]
+        offsets, grams = words.grams(frame[title].filter(pl.Series(counts[1:] > 0)), titles[title][1], feature.grams, feature.letters)
         plan.idf[title] = np.round(word_pairs.inverse_frequency((offsets, grams, 0), titles[title][1]), 4).tolist()
         letters = lexicon.letters(frame[title].filter(pl.Series(counts[1:] > 0)))
         plan.lexicons[title] = lexicon.plain(lexicon.lexicon(letters))

@@ -17,13 +17,16 @@ CHUNK = 2_000_000  # characters hashed at a time: bounds the memory, about 60 by
 SPLIT, WORD, ALONE = 0, 1, 2  # what a character is: between words, in a word, a word by itself
 UNSPACED = ((0x2E80, 0x2FDF), (0x3005, 0x3007), (0x3040, 0x30FF), (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF))
 BASE = np.uint64(0x9E3779B97F4A7C15)  # odd: 2^64 over the golden ratio
+EDGE = np.uint64(0x082EFA98EC4E6C89)  # digits of pi: where a word begins and ends
 SALTS = np.array([0x243F6A8885A308D3, 0x13198A2E03707344, 0xA4093822299F31D0], np.uint64)  # digits of pi: words, pairs of words, trigrams
 
 
-def grams(texts: pl.Series | Sequence[str | None], buckets: int, most: int = 48) -> tuple[Array, Array]:
+def grams(texts: pl.Series | Sequence[str | None], buckets: int, most: int = 48, letters: tuple[int, int] | None = None) -> tuple[Array, Array]:
     """Hashed n-grams of n texts: offsets (n + 1,) int64 and values int32 in [0, buckets); text i's lie at offsets[i]:offsets[i + 1].
 
-    In this order, the first `most` of them: words, pairs of neighbouring words, character trigrams of words longer than three characters.
+    In this order, the first `most` of them: words, pairs of neighbouring words, character trigrams of words longer than three characters. With `letters`
+    (shortest, longest), in place of the trigrams the shorter runs first: all runs of so many characters of words of at least two, the word's two
+    edges counted as characters (Bojanowski et al., TACL 2017, sec. 3.2), but for the whole word.
     A Chinese or Japanese character, and an emoji, is a word by itself. Texts are read after NFKC and in lower case; a null or empty text
     has none. Each distinct text is hashed once. Raises ConfigError when `buckets` or `most` is below 1.
     """
@@ -33,15 +36,16 @@ def grams(texts: pl.Series | Sequence[str | None], buckets: int, most: int = 48)
     distinct = column.unique(maintain_order=True)
     place = column.to_frame().join(distinct.to_frame().with_row_index("place"), on="text", how="left", maintain_order="left")["place"].to_numpy()
     clean = distinct.str.normalize("NFKC").str.to_lowercase()
-    parts = [_hashed(piece, buckets, most) for piece in _pieces(clean)]
+    sizes = 1 if letters is None else letters[1] - letters[0] + 1
+    parts = [_hashed(piece, buckets, most, letters) for piece in _pieces(clean, sizes)]
     counts = np.concatenate([np.zeros(0, np.int64), *(count for count, _ in parts)])
     values = np.concatenate([np.zeros(0, np.int32), *(value for _, value in parts)])
     return _gathered(counts, values, place)
 
 
-def _pieces(column: pl.Series) -> Iterator[pl.Series]:
-    """The column in runs of about CHUNK characters."""
-    number = column.str.len_chars().cast(pl.Int64).cum_sum().to_numpy() // CHUNK
+def _pieces(column: pl.Series, sizes: int) -> Iterator[pl.Series]:
+    """The column in pieces of about CHUNK characters over how many sizes of runs are read."""
+    number = column.str.len_chars().cast(pl.Int64).cum_sum().to_numpy() // max(CHUNK // sizes, 1)
     edges = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(column)]
     for start, stop in pairwise(edges):
         if stop > start:
@@ -58,7 +62,7 @@ def _gathered(counts: Array, values: Array, place: Array) -> tuple[Array, Array]
     return offsets, values[index]
 
 
-def _hashed(texts: pl.Series, buckets: int, most: int) -> tuple[Array, Array]:
+def _hashed(texts: pl.Series, buckets: int, most: int, letters: tuple[int, int] | None) -> tuple[Array, Array]:
     """Counts (n,) and grams of n normalised texts, hashed together as one array of code points."""
     codes = np.frombuffer("\n".join(texts).encode("utf-32-le", "replace"), np.uint32)
     lengths = texts.str.len_chars().cast(pl.Int64).to_numpy()
@@ -71,10 +75,32 @@ def _hashed(texts: pl.Series, buckets: int, most: int) -> tuple[Array, Array]:
     words = word_hashes(mixed, first, length)
     follows = np.flatnonzero(text[1:] == text[:-1])
     pairs = words[follows] * BASE + words[follows + 1]
+    whole = [(text, words), (text[follows], pairs)]
+    if letters is not None:
+        return _joined(len(texts), [*whole, *_runs(mixed, text, first, length, letters)], buckets, most)
     inner = np.maximum(length - 2, 0) * (length > 3)
     at = np.repeat(first - (np.cumsum(inner) - inner), inner) + np.arange(inner.sum())
     triples = (mixed[at] * BASE + mixed[at + 1]) * BASE + mixed[at + 2]
-    return _joined(len(texts), [(text, words), (text[follows], pairs), (np.repeat(text, inner), triples)], buckets, most)
+    return _joined(len(texts), [*whole, (np.repeat(text, inner), triples)], buckets, most)
+
+
+def _runs(mixed: Array, text: Array, first: Array, length: Array, letters: tuple[int, int]) -> list[tuple[Array, Array]]:
+    """(Text, hash) of all runs of characters of each size; words of one character have none."""
+    long = np.flatnonzero(length > 1)
+    text, first, edged = text[long], first[long], length[long] + 2
+    begin = np.cumsum(edged) - edged  # where a word lies among all, an edge before and behind it
+    codes = np.full(int(edged.sum()), EDGE)
+    inside = np.repeat(begin + 1 - (np.cumsum(edged - 2) - (edged - 2)), edged - 2) + np.arange(int((edged - 2).sum()))
+    codes[inside] = mixed[np.repeat(first, edged - 2) + inside - np.repeat(begin + 1, edged - 2)]
+    found = []
+    for size in range(letters[0], letters[1] + 1):
+        count = np.where(edged > size, edged - size + 1, 0)
+        at = np.repeat(begin - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
+        hashed = np.full(len(at), size, np.uint64)
+        for i in range(size):
+            hashed = hashed * BASE + codes[at + i]
+        found.append((np.repeat(text, count), hashed))
+    return found
 
 
 def _joined(n: int, runs: list[tuple[Array, Array]], buckets: int, most: int) -> tuple[Array, Array]:
@@ -84,7 +110,8 @@ def _joined(n: int, runs: list[tuple[Array, Array]], buckets: int, most: int) ->
     counts = np.minimum(found.sum(axis=0), most)
     start = np.cumsum(counts) - counts
     values = np.zeros(int(counts.sum()), np.int32)
-    for (text, hashed), salt, count, ahead in zip(runs, SALTS, found, before, strict=True):
+    salts = [*SALTS[:2], *[SALTS[2]] * (len(runs) - 2)]
+    for (text, hashed), salt, count, ahead in zip(runs, salts, found, before, strict=True):
         rank = np.arange(len(text)) - (np.cumsum(count) - count)[text] + ahead[text]
         kept = rank < most
         values[start[text[kept]] + rank[kept]] = _bucket(mix(hashed[kept] ^ salt), buckets)

@@ -9,6 +9,7 @@ from banyan.errors import ConfigError
 from banyan.store.schema.words import Name, Strict
 
 FeatureKind = Literal["category", "number", "tags", "text", "time", "vector", "image"]
+LONGEST_RUN = 8  # letters of a run that is an n-gram
 _OF_PICTURES = ("under", "network", "pixels", "views", "frames")  # options of the kind image
 
 TUNED = "tuned"  # the encoder part that fine-tunes a language model
@@ -50,6 +51,7 @@ class Feature(Strict):
     bins: int = Field(default=16, ge=0)  # number: quantile bins embedded beside the standardised value; 0 for none
     buckets: int = Field(default=20_000, ge=16)  # text: rows of the hashed n-grams
     grams: int = Field(default=48, ge=1, le=4096)  # text: most n-grams that are kept of one, words first
+    letters: tuple[int, int] | None = None  # text: shortest and longest runs of letters of a word, its edges among them, in place of trigrams within it
     encoder: str | dict[str, Any] = "ngrams"  # text: `ngrams`, trained; `frozen` sentence vectors, of which `model`; `tuned`, a transformer `model`
     separator: str = "|"  # tags: between the values, where the column holds text
     like: str | None = None  # category: shares the vocabulary and embedding of another feature, such as item.category
@@ -97,6 +99,8 @@ class Feature(Strict):
             raise ValueError(f"encoder: {error}") from error
         if self.grams != type(self).model_fields["grams"].default and (self.kind != "text" or self.way != "ngrams"):
             raise ValueError(f"grams says how many n-grams of a text are kept; this is a {self.kind}{' with another encoder' if self.kind == 'text' else ''}")
+        if self.letters is not None:
+            _letters(self.letters, self.kind == "text" and self.way == "ngrams")
         if self.kind != "text" and self.encoder != "ngrams":
             raise ValueError(f"encoder says how a text is read; the encoders of a {self.kind} stand under model.encoders")
         return self
@@ -116,6 +120,13 @@ class Feature(Strict):
     def tokens(self) -> int:
         """The most tokens of a text that a tuned model reads."""
         return int(parts.spec(self.encoder)[1].get("tokens", parts.options("encoders", TUNED)["tokens"].default))
+
+
+def _letters(letters: tuple[int, int], ngrams: bool) -> None:
+    if not ngrams:
+        raise ValueError("letters says of which runs of letters the n-grams of a text are made; this is no text that is read as n-grams")
+    if not 2 <= letters[0] <= letters[1] <= LONGEST_RUN:
+        raise ValueError(f"letters is {list(letters)}; it is the shortest and the longest run of letters, such as [2, 5], from 2 to {LONGEST_RUN}")
 
 
 class Entity(Strict):

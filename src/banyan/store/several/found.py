@@ -121,7 +121,7 @@ def _share_of(values: set[str], seen: set[str]) -> float:
 
 def _alike(one: Feature, other: Feature) -> bool:
     """Whether two columns of a kind can lie in one: texts that are read in one way, pictures by one network."""
-    return all(getattr(one, key) == getattr(other, key) for key in ("encoder", "buckets", "network", "pixels", "frames", "views"))
+    return all(getattr(one, key) == getattr(other, key) for key in ("encoder", "buckets", "letters", "network", "pixels", "frames", "views"))
 
 
 def _same_things(told: pl.DataFrame, other: pl.DataFrame) -> tuple[bool, str]:
