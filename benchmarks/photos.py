@@ -5,7 +5,8 @@
 `FOLDER` holds `fashion_catalogue/catalogue.parquet` (a column of picture bytes, a name, attributes; items with md5(id) mod 5 == 1 are held out) and
 `clothing_128/photos.parquet` (phone photos with a label, whether it is for kids, and a sender; five folds by sender, as even as they can be), or one
 of the two (`--only`). In training each item goes now and then without its photo or without its name (`absent`), so that one model answers from
-either. A seventh of the training items, or of the training senders, chooses the epoch; settings were chosen there too. Baselines of the same run:
+either. A seventh of the training items, or of the training senders, chooses the number of epochs, then the model is fitted to them as well (`training.refit`;
+the baselines are fitted to all of these, too); settings were chosen on that seventh. Baselines of the same run:
 MobileNetV2's last vector beside colour histograms, and tf-idf of words with a linear SVM, each attribute by itself.
 
 The last line printed is a JSON object; an entry goes to RESULTS.md, and `--picture FILE.svg` draws the confusion of the commonest types.
@@ -19,7 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,12 @@ from banyan.features.data import Data
 from banyan.features.step import Feeder
 from banyan.features.texts import Texts
 from banyan.model import Network
+from banyan.refit import refit
 from banyan.store.load import load
 from banyan.store.open import open_store
+from banyan.store.schema import Store
 from banyan.training.loop import Fit
+from banyan.training.record import Record
 from banyan.types import TEST, VALID, Array
 from benchmarks import _confusion, _photo_baselines, _report
 
@@ -56,10 +60,11 @@ PAGE: dict[str, Any] = {
         "sharing": {"part": "linear", "width": 96, "dropout": 0.1},  # what photo and name say of a class adds up, and either may be missing
         "history": None,
         "wide": False,
-        "encoders": {"image": IMAGE, "text": {"part": "text", "hidden": 0, "dropout": 0.1}},
+        "encoders": {"image": IMAGE, "text": {"part": "text", "hidden": 0, "dropout": 0.3, "pool": "root"}},
     },
-    "training": {"epochs": 14, "batch": 128, "lr": 2e-3, "embedding_lr": 0.02, "weight_decay": 0.02, "patience": 6, "bf16": False},
+    "training": {"epochs": 14, "batch": 128, "lr": 2e-3, "embedding_lr": 0.02, "weight_decay": 0.02, "patience": 6, "bf16": False, "refit": True},
 }
+NAME = {"kind": "text", "letters": [2, 5], "grams": 256, "buckets": 100_000, "absent": 0.45}
 TOWER = {"tower": [], "smoothing": 0.1}
 Tell = Callable[[str], None]
 
@@ -108,22 +113,23 @@ def _fashion(options: argparse.Namespace, tell: Tell) -> dict[str, Any]:
     name = max(words, key=words.__getitem__)  # the one that says something else of nearly every item
     attributes = [each for each in words if each != name]
     part = ["test" if h % 5 == 1 else "valid" if h // 5 % 7 == 0 else "train" for h in map(hashed, table["id"])]
-    features = {photo: {"kind": "image", "network": options.network, "absent": 0.3}, name: {"kind": "text", "absent": 0.3}}
+    features = {photo: {"kind": "image", "network": options.network, "absent": 0.2}, name: NAME}
     page = _written(options.folder / "fashion", table.select("id", photo, name), table.select(attributes), part, features, dict.fromkeys(attributes, "classes"))
-    seeds, last = [], None
+    seeds, drawn = [], None
     for seed in range(options.seeds):
-        data, feeder, network, epochs, store = _fitted(page, seed, options)
+        fitted = _fitted(page, seed, options)
         lack = {"photo": [name], "name": [photo], "both": []}
-        chosen_by = {way: _judged(data, network, store, feeder, lack[way], VALID).figures for way in WAYS}
-        found = {way: _judged(data, network, store, feeder, lack[way]) for way in WAYS}
+        chosen_by = {way: _judged(fitted, lack[way], VALID).figures for way in WAYS}
+        epochs, last = fitted.record.best_epoch + 1, _refitted(fitted, options)
+        found, data = {way: _judged(last, lack[way]) for way in WAYS}, last.data
         rows = int((data.tables["items"].part == TEST).sum())
         seeds.append({way: {task: _accuracy(each, task, rows) for task in attributes} for way, each in found.items()})
-        last = found["photo"], data
+        drawn = found["photo"], data
         shown = [each for each in REACH["photo"] if each in attributes]
         for what, each in (("valid", {way: {t: chosen_by[way][t]["accuracy"] for t in shown} for way in WAYS}), ("test", seeds[-1])):
             tell(f"fashion, seed {seed}, best after {epochs} epochs, {what}: {'; '.join(f'{w} ' + ' '.join(f'{each[w][t]:.4f}' for t in shown) for w in WAYS)}")
-    if options.picture and last:
-        _confusion.draw(options.picture, last[0], last[1], "articleType" if "articleType" in attributes else attributes[0])
+    if options.picture and drawn:
+        _confusion.draw(options.picture, *drawn, "articleType" if "articleType" in attributes else attributes[0])
     result: dict[str, Any] = {"rows": rows, **{way: {t: _row([s[way][t] for s in seeds], REACH[way].get(t)) for t in attributes} for way in WAYS}}
     if options.baselines:
         wanted = [each for each in attributes if each in REACH["photo"]] or attributes
@@ -151,8 +157,8 @@ def _clothing(options: argparse.Namespace, tell: Tell) -> dict[str, Any]:
             {"label": "classes", yes: "binary"},
         )
         for seed in range(options.seeds):
-            data, feeder, network, _, store = _fitted(page, seed, options)
-            found, rows = _judged(data, network, store, feeder, []), part.count("test")
+            fitted = _refitted(_fitted(page, seed, options), options)
+            found, rows, data = _judged(fitted, []), part.count("test"), fitted.data
             ours.append({"accuracy": _accuracy(found, "label", rows), "f1": found.figures["label"]["f1"], "auc": found.figures[yes]["auc"]})
         if options.baselines:
             order = table.with_columns(pl.Series("part", part)).sort(pl.col("row").cast(pl.String))
@@ -194,24 +200,46 @@ def _written(folder: Path, items: pl.DataFrame, labels: pl.DataFrame, part: Sequ
     return path
 
 
-def _fitted(page: Path, seed: int, options: argparse.Namespace) -> tuple[Data, Feeder, Network, int, Any]:
+@dataclass
+class _Fitted:
+    """A network, and what it answers from."""
+
+    store: Store
+    data: Data
+    network: Network
+    record: Record
+
+    @property
+    def feeder(self) -> Feeder:
+        return Feeder(self.data, {task: task_options(self.store, task) for task in self.store.tasks}, self.store.model.id_dropout)
+
+
+def _fitted(page: Path, seed: int, options: argparse.Namespace) -> _Fitted:
     store = load(page, [*options.set, f"training.seed={seed}"])
     data = build(open_store(store), Texts(options.folder / "texts.sqlite"))
-    feeder = Feeder(data, {task: task_options(store, task) for task in store.tasks}, store.model.id_dropout)
     torch.manual_seed(seed)
-    network = Network(data.plan, store.model, store.tasks, store.auxiliary)
-    record = Fit(network, feeder, store.tasks, store.training, store.model.balancing, evaluate=validator(feeder, store.tasks, most=None)).run()
-    return data, feeder, network, record.best_epoch + 1, store
+    found = _Fitted(store, data, Network(data.plan, store.model, store.tasks, store.auxiliary), Record())
+    evaluate_ = validator(found.feeder, store.tasks, most=None)
+    found.record = Fit(found.network, found.feeder, store.tasks, store.training, store.model.balancing, evaluate=evaluate_).run()
+    return found
 
 
-def _judged(data: Data, network: Network, store: Any, feeder: Feeder, without: Sequence[str], part: int = TEST) -> Evaluation:
+def _refitted(chosen: _Fitted, options: argparse.Namespace) -> _Fitted:
+    """The same once more on training and validation rows, for the epochs that were best, where the store asks for it."""
+    if not chosen.store.training.refit:
+        return chosen
+    data, network = refit(chosen.store, chosen.network, chosen.record, Texts(options.folder / "texts.sqlite"))
+    return replace(chosen, data=data, network=network)
+
+
+def _judged(fitted: _Fitted, without: Sequence[str], part: int = TEST) -> Evaluation:
     """The answers on items of a part that lack these features."""
+    data = fitted.data
     values: Values = data.stock.entities["item"]
     dense = {key: np.zeros_like(each) if key in without else each for key, each in values.dense.items()}
     bags = {key: (np.zeros_like(each[0]), each[1][:0]) if key in without else each for key, each in values.bags.items()}
     stock = replace(data.stock, entities={**data.stock.entities, "item": replace(values, dense=dense, bags=bags)})
-    lacking = Feeder(replace(data, stock=stock)) if without else feeder
-    return evaluate(network, lacking, store.tasks, part, most=None)
+    return evaluate(fitted.network, replace(fitted, data=replace(data, stock=stock)).feeder, fitted.store.tasks, part, most=None)
 
 
 def _accuracy(found: Evaluation, task: str, rows: int) -> float:
