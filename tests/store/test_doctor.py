@@ -63,6 +63,7 @@ def description():
         },
         "tasks": {"bought": {"kind": "binary", "samples": "viewed"}, "good": {"kind": "binary", "samples": "judged"}},
         "split": {"by": "time", "valid": "10d", "test": "15d"},
+        "training": {"batch": 64},
     }
 
 
@@ -87,6 +88,14 @@ def test_a_sound_store_has_neither_errors_nor_warnings(findings):
     assert [f for f in found if f.severity != "info"] == []
     assert said(found, "info", "events", "3,000 events of 60 users with 40 items")
     assert said(found, "info", "samples.viewed.labels.buy", "mean: train 0.0")
+
+
+def test_few_rows_in_large_batches_are_a_handful_of_steps(findings):
+    rows = 1973
+    few = description() | {"training": {"epochs": 4, "batch": 1024}}
+    (found,) = said(findings(page=few), "warning", "training.batch", f"{rows:,} training rows by batches of 1,024 are 2 steps an epoch, 8 in 4 epochs")
+    assert found.what_to_do.startswith("With `batch: 32` ")  # 62 steps an epoch
+    assert not said(findings(page=description() | {"training": {"epochs": 4, "batch": 32}}), "warning", "training.batch", "")
 
 
 def with_column(name, table="users"):

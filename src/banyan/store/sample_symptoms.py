@@ -1,5 +1,6 @@
 """What may be wrong with samples: each function looks for one thing. Large tables are looked at through a seeded sample of rows."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -19,6 +20,8 @@ from banyan.types import TEST, TRAIN, VALID, Array
 ROWS = 1_000_000  # rows that duplicates are looked for in
 FEW = 20_000  # rows that features are tried on
 SCENARIO = 200  # rows that a scenario needs before a missing positive is remarkable
+STEPS = 200  # below so many in all a model has hardly begun to learn
+ENOUGH, LEAST = 500, 32  # steps that a smaller batch should give, and the smallest that is proposed
 WORDS = {"train": TRAIN, "validation": VALID, "test": TEST}
 
 
@@ -35,10 +38,26 @@ def sample_findings(shop: Shop) -> Iterator[Finding]:
         yield from _later(where, table)
         yield from _scenarios(where, table, shop.scenarios)
         yield from _giveaways(where, shop, table)
+    yield from _few_steps(shop)
     for name, task in shop.store.tasks.items():
         yield from _one_answer(f"tasks.{name}", shop.samples[task.samples], task_labels(name, task, shop.samples[task.samples]))
         if task.pseudo_labels is not None:
             yield _unlabelled(f"tasks.{name}", shop.samples[task.samples], task_labels(name, task, shop.samples[task.samples])[0])
+
+
+def _few_steps(shop: Shop) -> Iterator[Finding]:
+    """Whether few rows and a large batch leave training with a handful of steps."""
+    training = shop.store.training
+    rows = sum(int(np.count_nonzero(table.part == TRAIN)) for name, table in shop.samples.items() if any(t.samples == name for t in shop.store.tasks.values()))
+    each = math.ceil(rows / training.batch)
+    if not rows or each * training.epochs >= STEPS:
+        return
+    batch = training.batch
+    while batch > LEAST and math.ceil(rows / batch) * training.epochs < ENOUGH:
+        batch //= 2
+    found = f"{rows:,} training rows by batches of {training.batch:,} are {each:,} steps an epoch, {each * training.epochs:,} in {training.epochs:,} epochs."
+    more = f"With `batch: {max(batch, LEAST)}` " if batch < training.batch else "With more `epochs` "
+    yield Finding("warning", "training.batch", found, f"{more}a model makes more steps; after so few it has hardly begun to learn.")
 
 
 def _size(where: str, table: SampleTable) -> Iterator[Finding]:
