@@ -59,7 +59,7 @@ PAGE: dict[str, Any] = {
         "pair_pieces": True,
         "encoders": {"text": {"part": "text", "dropout": 0.3}, "vector": {"part": "vector", "dropout": 0.5}},
     },
-    "training": {"epochs": 20, "batch": 512, "lr": 0.001, "embedding_lr": 0.00003, "patience": 2, "weight_decay": 0.1},
+    "training": {"epochs": 12, "batch": 512, "lr": 0.001, "embedding_lr": 0.00003, "patience": 12, "weight_decay": 0.1},
 }  # fmt: skip
 NUMBERED = {"number": {"kind": "number", "bins": 32}}
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from banyan.errors import ConfigError
-from banyan.features import catalogue, word_match
+from banyan.features import catalogue, taught, word_match
 from banyan.features.build import build
 from banyan.features.data import Data
 from banyan.features.fit import fit
@@ -113,7 +113,7 @@ def test_query_and_title_are_compared_without_a_user(data: Data, shop: Shop) -> 
     table, plan = data.tables["judged"], data.plan
     assert table.moment is None
     assert table.pair is not None
-    names = [f"query.text:item.title:{figure}" for figure in ("in", "of", "cosine", *word_match.FIGURES, *catalogue.FIGURES)]
+    names = [f"query.text:item.title:{figure}" for figure in ("in", "of", "cosine", *word_match.FIGURES, *catalogue.FIGURES, *taught.FIGURES)]
     own = len(names)
     assert plan.pair[-own:] == names
     assert not table.pair[:, :-own].any()
@@ -136,7 +136,7 @@ def test_words_alone_make_pairs(opened: Callable[..., Shop], described: Callable
     page["samples"] = {"judged": page["samples"]["judged"]}
     page["tasks"] = {"grade": page["tasks"]["grade"]}
     data = build(opened(tables(), page))
-    assert len(data.plan.pair) == 3 + len(word_match.FIGURES) + len(catalogue.FIGURES)
+    assert len(data.plan.pair) == 3 + len(word_match.FIGURES) + len(catalogue.FIGURES) + len(taught.FIGURES)
     assert data.tables["judged"].pair is not None
     assert data.tables["judged"].pair.any()
 

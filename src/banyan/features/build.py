@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from banyan import parts
-from banyan.features import collaborative, columns, labels, lexis, pairs, past_figures, times
+from banyan.features import collaborative, columns, labels, lessons, lexis, pairs, past_figures, times
 from banyan.features.columns import Values
 from banyan.features.data import Data, TableData
 from banyan.features.fit import fit
@@ -45,6 +45,7 @@ def build(shop: Shop, texts: Texts | None = None, origin: Origin | None = None) 
     stock = stocked(plan, shop, texts)
     now = shop.cut[0] if shop.cut is not None else None
     tables = {name: tabled(plan, stock, shop.store, table, texts, now=now) for name, table in shop.samples.items()}
+    lessons.learn(plan, stock, tables)
     plan.pair_edges = pairs.edges([table.pair[table.part == TRAIN] for table in tables.values() if table.pair is not None], len(plan.pair))
     if origin is not None:
         plan.pair_edges = origin.edges(plan)

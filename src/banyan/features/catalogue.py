@@ -11,7 +11,7 @@ import numpy as np
 
 from banyan.features.lexicon import Letters
 from banyan.features.pairs import spans
-from banyan.features.stems import stems
+from banyan.features.stems import tallied
 from banyan.types import Array
 
 # Of each pair of a left text (a query) and a right one (a title), each about 0 to 1.
@@ -62,7 +62,7 @@ def rows(count: int) -> Array:
 
 def catalogue(text: Letters, chosen: Array) -> Catalogue:
     """The catalogue of some texts, by row number."""
-    owner, found, times, length = _tallied(text, chosen)
+    owner, found, times, length = tallied(text, chosen)
     token, place = np.unique(found, return_inverse=True)
     order = np.argsort(place, kind="stable")
     holding = np.bincount(place, minlength=len(token))
@@ -79,7 +79,7 @@ def stands(left: Letters, left_rows: Array, right: Letters, right_rows: Array, k
     """(n, figures) float32 of n pairs of texts; `left_rows`, `right_rows` (n,). Where the left text has no token all are 0."""
     found = np.zeros((len(left_rows), len(FIGURES)), np.float32)
     asked, of = np.unique(left_rows, return_inverse=True)
-    owner, token, _, _ = _tallied(left, asked, ASKED)
+    owner, token, _, _ = tallied(left, asked, ASKED)
     place, size = known.places(token), np.bincount(owner, minlength=len(asked))
     order, first = np.argsort(of, kind="stable"), np.concatenate([[0], np.cumsum(size)])
     edge = np.concatenate([[0], np.cumsum(np.bincount(of, minlength=len(asked)))])
@@ -110,7 +110,7 @@ class _Asked:
 def _said(ask: _Asked, of: Array, right: Letters, right_rows: Array, known: Catalogue) -> Array:
     """(n,) int64 BM25 of each pair."""
     some, which = np.unique(right_rows, return_inverse=True)
-    owner, token, times, length = _tallied(right, some)
+    owner, token, times, length = tallied(right, some)
     key = owner * (1 << 32) + token  # rising
     first = np.cumsum(ask.size) - ask.size
     at, pair = spans(first[of], first[of] + ask.size[of])
@@ -148,12 +148,3 @@ def _figures(ask: _Asked, of: Array, said: Array, known: Catalogue) -> Array:
         np.log1p(full[of]) / scale,
     ]
     return np.where(ask.size[of, None] > 0, np.stack(found, 1), 0).astype(np.float32)
-
-
-def _tallied(text: Letters, chosen: Array, most: int | None = None) -> tuple[Array, Array, Array, Array]:
-    """(owner, token, times) of each distinct token of each of m texts, both rising, and (m,) how many each has; of the first `most` of each."""
-    offsets, found = stems(text, chosen)
-    length = np.diff(offsets) if most is None else np.minimum(np.diff(offsets), most)
-    at, owner = spans(offsets[:-1], offsets[:-1] + length)
-    key, times = np.unique(owner * (1 << 32) + found[at], return_counts=True)
-    return key >> 32, (key & 0xFFFFFFFF).astype(np.uint32), times, length

@@ -8,7 +8,7 @@ import polars as pl
 
 from banyan import parts
 from banyan.errors import ConfigError
-from banyan.features import anchors, catalogue, columns, labels, lexicon, times, vocabulary, word_match, word_pairs, words
+from banyan.features import anchors, catalogue, columns, labels, lexicon, taught, times, vocabulary, word_match, word_pairs, words
 from banyan.features.columns import ID
 from banyan.features.pairs import FIGURES
 from banyan.features.plan import BEHAVIOUR, NEAR, SCENARIO, SIGNAL, TIME, Plan, TablePlan, readers
@@ -140,8 +140,9 @@ def _name_words(plan: Plan, shop: Shop) -> None:
     plan.near = [
         (name, text, title) for name in named for text, of in _vectors(plan.entities[name]) for title, same in _vectors(plan.entities[ITEM]) if of == same
     ]
-    figures = (*word_pairs.FIGURES, *word_match.FIGURES, *catalogue.FIGURES)
-    plan.pair += [f"{name}.{text}:item.{title}:{figure}" for name, text, title in plan.words for figure in figures]
+    figures = (*word_pairs.FIGURES, *word_match.FIGURES, *catalogue.FIGURES, *taught.FIGURES)
+    plan.taught = {taught.key(name, text, title): {} for name, text, title in plan.words}
+    plan.pair += [f"{taught.key(name, text, title)}:{figure}" for name, text, title in plan.words for figure in figures]
     plan.pair += [f"{name}.{text}:item.{title}:{NEAR}" for name, text, title in plan.near]
     for table in tables:
         table.pair = table.pair or any(name in table.entities for name, _, _ in (*plan.words, *plan.near))

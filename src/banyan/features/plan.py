@@ -73,6 +73,7 @@ class Plan:
     idf: dict[str, list[float]] = field(default_factory=dict)  # text of the item -> inverse document frequency of each bucket
     lexicons: dict[str, dict[str, Any]] = field(default_factory=dict)  # text of the item -> what `lexicon` knows of its words
     catalogues: dict[str, int] = field(default_factory=dict)  # text of the item -> how many items had one when the plan was fitted: the first rows
+    taught: dict[str, dict[str, Any]] = field(default_factory=dict)  # two texts -> what judged pairs of them teach about words
     near: list[tuple[str, str, str]] = field(default_factory=list)  # (entity, its text, the item's text) whose sentence vectors pairs compare
     models: dict[str, str] = field(default_factory=dict)  # language model that reads texts -> what tells its content
     rows: int = 0  # rows of the fused embedding table
@@ -105,6 +106,7 @@ class Plan:
             **{key: getattr(self, key) for key in _AS_THEY_ARE},
             "lexicons": self.lexicons,
             "catalogues": self.catalogues,
+            "taught": self.taught,
             "near": self.near,
             "models": self.models,
         }
@@ -130,6 +132,7 @@ class Plan:
             {key: list(each) for key, each in found["idf"].items()},
             dict(found.get("lexicons", {})),
             {key: int(count) for key, count in found.get("catalogues", {}).items()},
+            dict(found.get("taught", {})),
             [(entity, text, title) for entity, text, title in found.get("near", [])],
             dict(found.get("models", {})),
             int(found["rows"]),

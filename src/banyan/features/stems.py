@@ -7,6 +7,7 @@ import numpy as np
 
 from banyan.features import words
 from banyan.features.lexicon import CHUNK, Letters, Words, split
+from banyan.features.pairs import spans
 from banyan.types import Array
 
 _A, _E, _I, _O, _S, _U, _Y = (ord(letter) for letter in "aeiosuy")
@@ -26,6 +27,15 @@ def stems(text: Letters, rows: Array) -> tuple[Array, Array]:
         counts.append(np.bincount(of, minlength=len(said.offsets) - 1))
         found.append((words.mix(np.concatenate([hashed, both])) >> np.uint64(32)).astype(np.uint32)[np.argsort(of, kind="stable")])
     return np.cumsum(np.concatenate(counts)), np.concatenate(found)
+
+
+def tallied(text: Letters, rows: Array, most: int | None = None) -> tuple[Array, Array, Array, Array]:
+    """(owner, stem, times) of each distinct stem of each of n texts, both rising, and (n,) how many each text has; of the first `most` of each text."""
+    offsets, found = stems(text, rows)
+    length = np.diff(offsets) if most is None else np.minimum(np.diff(offsets), most)
+    at, owner = spans(offsets[:-1], offsets[:-1] + length)
+    key, times = np.unique(owner * (1 << 32) + found[at], return_counts=True)
+    return key >> 32, (key & 0xFFFFFFFF).astype(np.uint32), times, length
 
 
 def _neighbours(said: Words, owner: Array) -> Array:

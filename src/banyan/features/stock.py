@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import polars as pl
 
-from banyan.features import catalogue, collaborative, pairs
+from banyan.features import catalogue, collaborative, pairs, taught
 from banyan.features.catalogue import Catalogue
 from banyan.features.columns import Values, lettered
 from banyan.features.lexicon import Letters, Lexicon, restored
@@ -14,6 +14,7 @@ from banyan.features.lexis import Lexis
 from banyan.features.pairs import Pasts
 from banyan.features.plan import Plan
 from banyan.features.statistics import Snapshots
+from banyan.features.taught import Lessons
 from banyan.features.times import DAY
 from banyan.store.entities import newest
 from banyan.store.shop import EntityFrame, EventLog
@@ -64,6 +65,7 @@ class Stock:
     lexis: Lexis | None = None  # the words of the items' texts, for searching
     since: dict[str, Array] = field(default_factory=dict)  # entity with several rows an id -> (rows,) int64 microseconds from which each row holds
     catalogues: dict[str, Catalogue] = field(default_factory=dict, repr=False, compare=False)  # text of the items -> made when it is first asked for
+    learned: dict[str, Lessons] = field(default_factory=dict, repr=False, compare=False)  # texts -> what judged pairs of them teach
     _codes: tuple[list[Array], list[int]] | None = field(default=None, init=False, repr=False, compare=False)
     _lexicons: dict[str, Lexicon] = field(default_factory=dict, init=False, repr=False, compare=False)
     _touched: tuple[tuple[int, ...], tuple[Pasts, list[pairs.Touched]]] | None = field(default=None, init=False, repr=False, compare=False)
@@ -139,6 +141,12 @@ class Stock:
         if title not in self.catalogues:
             self.catalogues[title] = catalogue.catalogue(Letters(*self.entities[ITEM].bags[lettered(title)]), catalogue.rows(self.plan.catalogues[title]))
         return self.catalogues[title]
+
+    def lessons(self, key: str) -> Lessons:
+        """What judged pairs of two texts teach. Copies of this stock share it."""
+        if key not in self.learned:
+            self.learned[key] = taught.restored(self.plan.taught[key])
+        return self.learned[key]
 
     def touches(self, moment: Moment) -> tuple[Pasts, list[pairs.Touched]]:
         """The pasts, and what they touched of each pair key. Of one past it is kept until another is asked about: a question reads it several times."""

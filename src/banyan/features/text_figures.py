@@ -1,10 +1,10 @@
-"""What the texts of a row's things say of its item: terms in common, words that match, where it stands in the catalogue, the nearness of sentence vectors."""
+"""What the texts of a row's things say of its item: terms in common, words that match, its place in the catalogue, what judgements teach, nearness."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from banyan.features import catalogue, word_match, word_pairs
+from banyan.features import catalogue, taught, word_match, word_pairs
 from banyan.features.columns import lettered
 from banyan.features.lexicon import Letters
 from banyan.features.stock import ITEM, Stock
@@ -23,6 +23,8 @@ def words(stock: Stock, entities: Mapping[str, Array], rows: int) -> Array:
             found.append(_matched(stock, entity, text, title, entities) if there else np.zeros((rows, len(word_match.FIGURES)), np.float32))
         if title in plan.catalogues:
             found.append(_standing(stock, entity, text, title, entities) if there else np.zeros((rows, len(catalogue.FIGURES)), np.float32))
+        if taught.key(entity, text, title) in plan.taught:
+            found.append(_taught(stock, entity, text, title, entities) if there else np.zeros((rows, len(taught.FIGURES)), np.float32))
     for entity, text, title in plan.near:
         there = entity in entities and ITEM in entities
         found.append(_nearness(stock, entity, text, title, entities) if there else np.zeros((rows, 1), np.float32))
@@ -40,6 +42,10 @@ def _matched(stock: Stock, entity: str, text: str, title: str, entities: Mapping
 
 def _standing(stock: Stock, entity: str, text: str, title: str, entities: Mapping[str, Array]) -> Array:
     return catalogue.stands(*_lettered(stock, entity, text, title, entities), stock.catalogue(title))
+
+
+def _taught(stock: Stock, entity: str, text: str, title: str, entities: Mapping[str, Array]) -> Array:
+    return taught.guess(*_lettered(stock, entity, text, title, entities), stock.lessons(taught.key(entity, text, title)))
 
 
 def _lettered(stock: Stock, entity: str, text: str, title: str, entities: Mapping[str, Array]) -> tuple[Letters, Array, Letters, Array]:
