@@ -2,7 +2,7 @@
 
 That a title without *white* still answers *white sofa*, that one without *sofa* does not, and that *couch* does, no figure of letters can say; judgements
 can. A ridge regression of the label on the words of both texts learns it, and its guess of a pair is a figure of it. Training rows read a guess that was
-fitted without their own query. Knows no table.
+fitted without their own query, and all is shrunk by how well such guesses hold: where labels are noise nothing is learned. Knows no table.
 """
 
 from collections.abc import Mapping
@@ -86,7 +86,20 @@ def teach(left: Letters, left_rows: Array, right: Letters, right_rows: Array, la
         return none, [none] * FOLDS
     y = (y - y.mean()) / deviation
     x, fold = _matrix(left, left_rows[drawn], right, right_rows[drawn]), folds(left, left_rows[drawn])
-    return Lessons(_ridge(x, y, weight)), [Lessons(_ridge(x[fold != each], y[fold != each], weight[fold != each])) for each in range(FOLDS)]
+    apart = [_ridge(x[fold != each], y[fold != each], weight[fold != each]) for each in range(FOLDS)]
+    trust = _trust(np.concatenate([x[fold == each] @ w for each, w in enumerate(apart)]), np.concatenate([y[fold == each] for each in range(FOLDS)]))
+    whole, *others = (Lessons(np.round(w * np.float32(trust), 4)) for w in (_ridge(x, y, weight), *apart))  # rounded as a bundle keeps them
+    return whole, others
+
+
+def _trust(guessed: Array, y: Array) -> float:
+    """How much of a guess about unseen queries holds, in [0, 1]: the slope of the labels over it less two standard errors. Of noise it is 0."""
+    size = float(guessed @ guessed)
+    if size == 0:
+        return 0.0
+    slope = float(guessed @ y) / size
+    error = (float(((y - slope * guessed) ** 2).mean()) / size) ** 0.5
+    return min(max(slope - 2 * error, 0.0), 1.0)
 
 
 def folds(left: Letters, left_rows: Array) -> Array:
@@ -127,7 +140,7 @@ def _ridge(x: sparse.csr_array, y: Array, weight: Array) -> Array:
         w, rest = w + step * way, rest - step * bent
         size, before = float(rest @ rest), size
         way = rest + np.float32(size / before) * way
-    found[often] = np.round(w, 4)  # as a bundle keeps it
+    found[often] = w
     return found
 
 
