@@ -98,8 +98,8 @@ def _trust(guessed: Array, y: Array) -> float:
     if size == 0:
         return 0.0
     slope = float(guessed @ y) / size
-    error = (float(((y - slope * guessed) ** 2).mean()) / size) ** 0.5
-    return min(max(slope - 2 * error, 0.0), 1.0)
+    error = float(np.sqrt(((y - slope * guessed) ** 2).mean() / size))
+    return float(np.clip(slope - 2 * error, 0.0, 1.0))
 
 
 def folds(left: Letters, left_rows: Array) -> Array:
