@@ -81,6 +81,19 @@ async def post(port: int, path: str, body: bytes, headers: dict[str, str], metho
         line.close()
 
 
+async def _sent(line: Line, shot: Shot, since: float, found: Found) -> None:
+    """Send a shot; its latency counts from `since`. A line that failed is closed and opens again when it is next asked."""
+    try:
+        status, _ = await asyncio.wait_for(line.ask("POST", shot.path, shot.body, shot.headers), WAIT)
+    except (OSError, EOFError, ValueError, TimeoutError, asyncio.IncompleteReadError) as error:
+        found.failures[type(error).__name__] += 1
+        return
+    if status == 200:
+        found.seconds.append(time.perf_counter() - since)
+    else:
+        found.failures[str(status)] += 1
+
+
 async def drained(port: int, shots: Iterator[Shot], lines: int) -> Found:
     """Send every shot as soon as one of so many connections is free; when it is due does not count."""
     found = Found()
@@ -88,16 +101,7 @@ async def drained(port: int, shots: Iterator[Shot], lines: int) -> Found:
     async def one() -> None:
         line = Line(port)
         for shot in shots:
-            began = time.perf_counter()
-            try:
-                status, _ = await asyncio.wait_for(line.ask("POST", shot.path, shot.body, shot.headers), WAIT)
-            except (OSError, EOFError, ValueError, TimeoutError, asyncio.IncompleteReadError) as error:
-                found.failures[type(error).__name__] += 1
-                continue
-            if status == 200:
-                found.seconds.append(time.perf_counter() - began)
-            else:
-                found.failures[str(status)] += 1
+            await _sent(line, shot, time.perf_counter(), found)
         line.close()
 
     await asyncio.gather(*(one() for _ in range(lines)))
@@ -112,15 +116,7 @@ async def load(port: int, shots: Iterator[Shot]) -> Found:
 
     async def one(shot: Shot) -> None:
         line = free.pop() if free else Line(port)
-        try:
-            status, _ = await asyncio.wait_for(line.ask("POST", shot.path, shot.body, shot.headers), WAIT)
-        except (OSError, EOFError, ValueError, TimeoutError, asyncio.IncompleteReadError) as error:
-            found.failures[type(error).__name__] += 1
-            return
-        if status == 200:
-            found.seconds.append(time.perf_counter() - began - shot.due)
-        else:
-            found.failures[str(status)] += 1
+        await _sent(line, shot, began + shot.due, found)
         free.append(line)
 
     for shot in shots:

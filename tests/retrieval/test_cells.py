@@ -11,7 +11,6 @@ from banyan.retrieval.cells import Cells
 from banyan.retrieval.index import Exact
 from banyan.types import Array
 
-pytestmark = pytest.mark.skipif(not cells.available(), reason="needs the extra `index`")
 RNG = np.random.default_rng(3)
 MIDDLES = RNG.normal(size=(40, 16))
 

@@ -14,8 +14,8 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from banyan import __version__, parts
-from banyan.cli import catalogue, fresh, search, service, state, trials
-from banyan.cli.terminal import BundleFolder, Device, Draws, Most, Set, StoreFile, err, out, say
+from banyan.cli import catalogue, demo, fresh, search, service, state, trials
+from banyan.cli.terminal import BundleFolder, Device, Draws, Most, Set, StoreFile, err, out, say, tell
 from banyan.errors import BanyanError
 
 
@@ -131,27 +131,12 @@ def train(
         fresh.keep(described[0], from_service, every, margin, most=most, draws=draws, device=device)
         return
     start: dict[str, Any] = {"start_from": start_from, "share": asked(share or []), "freeze": freeze or [], "thaw": thaw, "pull": pull}
-    _tell(fit(described[0] if len(described) == 1 else described, to, alone=alone, simple=simple, console=err, device=device, **start, **_judging(most, draws)))
+    tell(fit(described[0] if len(described) == 1 else described, to, alone=alone, simple=simple, console=err, device=device, **start, **_judging(most, draws)))
 
 
 def _judging(most: int | None, draws: int | None) -> dict[str, Any]:
     """What was asked for; the rest is as in Python."""
     return ({} if most is None else {"most": most or None}) | ({} if draws is None else {"draws": draws})
-
-
-def _tell(run: Any) -> None:
-    from banyan.evaluation import table
-
-    out.print(table.terminal(run.rows, run.store.store))
-    record = run.record
-    say(f"Joint model: {record.steps:,} steps, {record.seconds:.0f} s ({record.cpu_seconds:.0f} CPU s), stopped {record.stopped}.")
-    if run.alone:
-        say(f"Tasks alone: {sum(a.cpu_seconds for each in run.alone.values() for a in each):.0f} CPU s.")
-    if run.baselines.cpu_seconds:
-        say("Baselines: " + ", ".join(f"{name} {seconds:.0f} CPU s" for name, seconds in run.baselines.cpu_seconds.items()) + ".")
-        for note in run.baselines.notes:
-            say(f"- {note}")
-    say(f"Bundle: {run.folder / 'bundle'}\nReport: {run.report.resolve()}")
 
 
 @app.command()
@@ -307,40 +292,7 @@ def _list_sets() -> None:
     out.print(table)
 
 
-@app.command()
-def demo(
-    to: Annotated[Path, typer.Option("--out", help="Where the demo store and its run go.")] = Path("demo"),
-    households: Annotated[int, typer.Option(help="How many of the 2,469 households.", min=50)] = 500,
-    full: Annotated[bool, typer.Option("--full", help="Every household, and no cap on training.")] = False,
-    fresh: Annotated[bool | None, typer.Option(help="Train again, also where a run is found; with --serve only if asked for.", show_default=False)] = None,
-    serve: Annotated[bool, typer.Option("--serve", help="Then serve it at http://127.0.0.1:8000, with a key; a bundle that is there is taken.")] = False,
-    port: service.Port = 8000,
-    workers: service.Workers = 1,
-) -> None:
-    """Train on a real grocery store, The Complete Journey, and show what came out."""
-    import shutil
-
-    from banyan.run import train as fit
-    from banyan.store import complete_journey
-    from banyan.store.load import load
-
-    to = to / ("full" if full else "small")
-    fresh = not serve if fresh is None else fresh
-    if fresh and (to / "run").exists():
-        shutil.rmtree(to / "run")
-    if not (serve and (to / "run" / "bundle").is_dir()):
-        page = complete_journey.write(to / "store", None if full else households)
-        settings = complete_journey.FULL if full else complete_journey.SMALL
-        _tell(fit(load(page, settings), to / "run", seconds_simple=None if full else 120.0, console=err))
-    if serve:
-        table = to / "store" / "items.parquet"
-        service.start(
-            to / "run" / "bundle", "127.0.0.1", port, workers, to / "service", items=table if table.exists() else None, runs=to,
-            reads=["view=purchase", "cart=purchase"], demo=True,
-        )  # fmt: skip
-
-
-for command in (search.search, trials.audit, trials.tune, trials.crossval, trials.compare, catalogue.enrich, state.forget):
+for command in (demo.demo, search.search, trials.audit, trials.tune, trials.crossval, trials.compare, catalogue.enrich, state.forget):
     app.command()(command)
 app.command()(service.serve)
 app.add_typer(service.keys, name="keys")

@@ -1,7 +1,7 @@
 """What all commands share: where they write, and the options that several of them have."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -19,3 +19,19 @@ Draws = Annotated[int | None, typer.Option(min=0, help="Bootstrap draws of the i
 def say(text: str, console: Console = out) -> None:
     """A line as it is: a path stands whatever signs it holds."""
     console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def tell(run: Any) -> None:
+    """What a run found, and where it lies."""
+    from banyan.evaluation import table
+
+    out.print(table.terminal(run.rows, run.store.store))
+    record = run.record
+    say(f"Joint model: {record.steps:,} steps, {record.seconds:.0f} s ({record.cpu_seconds:.0f} CPU s), stopped {record.stopped}.")
+    if run.alone:
+        say(f"Tasks alone: {sum(a.cpu_seconds for each in run.alone.values() for a in each):.0f} CPU s.")
+    if run.baselines.cpu_seconds:
+        say("Baselines: " + ", ".join(f"{name} {seconds:.0f} CPU s" for name, seconds in run.baselines.cpu_seconds.items()) + ".")
+        for note in run.baselines.notes:
+            say(f"- {note}")
+    say(f"Bundle: {run.folder / 'bundle'}\nReport: {run.report.resolve()}")

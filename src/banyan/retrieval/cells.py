@@ -41,8 +41,9 @@ class Cells(Index):
         path = None if folder is None else folder / (hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest() + SUFFIX)
         kept = None if path is None or not path.exists() else _read(path, rows.shape)
         self.middle = rows.mean(0, dtype=np.float64).astype(np.float32) if len(rows) else np.zeros(rows.shape[1], np.float32)
-        self.cells = _made(rows - self.middle) if kept is None else kept
-        self.radius = float(np.square(rows - self.middle).sum(1).max(initial=0))
+        apart = rows - self.middle
+        self.cells = _made(apart) if kept is None else kept
+        self.radius = float(np.square(apart).sum(1).max(initial=0))
         self.looks = min(max(LEAST, self.cells.nlist // ONE_IN), self.cells.nlist)
         if path is not None and kept is None:
             path.parent.mkdir(parents=True, exist_ok=True)

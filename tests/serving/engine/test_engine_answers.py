@@ -289,7 +289,6 @@ def test_what_was_read_of_a_user_is_read_again_when_something_happened(made) -> 
     assert len(live.engine.questions) == 2
 
 
-@pytest.mark.skipif(not cells.available(), reason="needs the extra `index`")
 def test_a_large_catalogue_is_asked_by_cells_and_answers_alike(made, live, tmp_path) -> None:
     large = made(exact=10, indexes=tmp_path)
     assert isinstance(large.engine.finding.index, cells.Cells)
